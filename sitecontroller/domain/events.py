@@ -1,0 +1,118 @@
+"""What has happened: values that are published after the commit; subscribers return at once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sitecontroller.domain.alarm import Alarm
+from sitecontroller.domain.commands import CommandResult
+from sitecontroller.domain.metering import MeterReading
+from sitecontroller.domain.topology import EvseKey
+from sitecontroller.domain.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class StationConnected:
+    """A station logged in; `generation` tells its connections apart."""
+
+    station_id: str
+    generation: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StationDisconnected:
+    """A station's connection ended."""
+
+    station_id: str
+    generation: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StationReady:
+    """A station has booted (or needn't) and may be sent calls (Q12)."""
+
+    station_id: str
+    at: datetime
+    rebooted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StationChanged:
+    """Something shown of a station changed."""
+
+    station_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvseMeasured:
+    """An EVSE's live reading, on site phases."""
+
+    key: EvseKey
+    reading: MeterReading
+    received_s: float
+    """Monotonic."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterMeasured:
+    """A site meter's sample."""
+
+    meter_id: str
+    reading: MeterReading
+    received_s: float
+    """Monotonic."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFailed:
+    """A site meter gave no usable sample; `reason` is plain words."""
+
+    meter_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionChanged:
+    """A transaction began, went on, ended or was corrected; the committed row."""
+
+    transaction: Transaction
+    began: bool = False
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """The load management's picture of these EVSEs and circuits changed."""
+
+    evse_keys: tuple[EvseKey, ...]
+    circuit_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmChanged:
+    """An alarm was raised, counted, acknowledged or cleared."""
+
+    alarm: Alarm
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFinished:
+    """A command's outcome or effect became known."""
+
+    result: CommandResult
+
+
+Event = (
+    StationConnected
+    | StationDisconnected
+    | StationReady
+    | StationChanged
+    | EvseMeasured
+    | MeterMeasured
+    | MeterFailed
+    | TransactionChanged
+    | LimitsChanged
+    | AlarmChanged
+    | CommandFinished
+)

@@ -1,0 +1,297 @@
+"""Every seam of the controller: what services need from the outside, as protocols.
+
+Real implementations live in the edges; tests use small real ones. Time is one of them: nothing in
+the controller asks the machine's clock.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from sitecontroller.domain.alarm import Alarm
+from sitecontroller.domain.authorization import TokenRecord
+from sitecontroller.domain.commands import ResetType
+from sitecontroller.domain.metering import MeterReading
+from sitecontroller.domain.station import OcppVersion, StationBooted
+from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.transaction import Transaction, TransactionReport
+from sitecontroller.domain.views import JournalEntry, Page
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Clock(Protocol):
+    """Wall time for what is written down, monotonic time for everything that runs out."""
+
+    def now(self) -> datetime: ...
+    def monotonic_s(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswer:
+    """A station's answer to a command: accepted or not, its own word for it, and the raw body."""
+
+    accepted: bool
+    status: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingLimit:
+    """A limit for one EVSE on its way to the station.
+
+    `lease_s` None: until replaced. With a lease the station returns to its fallback by itself
+    `lease_s` after `station_start_at` (station clock); `transaction_id` is the station's own.
+    """
+
+    evse_id: int
+    current_a: float
+    phase_count: int
+    lease_s: int | None = None
+    fallback_a: float = 0.0
+    transaction_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledLimit:
+    """What a composite schedule says an EVSE may draw now; None where it does not say."""
+
+    current_a: float | None
+    duration_s: int | None
+    body: dict[str, Any]
+
+
+class StationLink(Protocol):
+    """What we can say to one connected station, in the domain's words, whatever its version.
+
+    Every method sends one CALL (or a fixed short sequence) and raises StationOffline,
+    ConnectionLost, CallTimeout or CallRefused when there is no ordinary answer. A refusal by the
+    station ("Rejected") is an answer. `generation` tells this connection from earlier ones.
+    """
+
+    @property
+    def station_id(self) -> str: ...
+    @property
+    def version(self) -> OcppVersion: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def clock_offset_s(self) -> float | None:
+        """Station clock less ours; None until measured."""
+
+    async def start(
+        self, evse_id: int, connector_id: int, id_token: str, remote_start_id: int
+    ) -> CallAnswer: ...
+    async def stop(self, station_transaction_id: str) -> CallAnswer: ...
+    async def unlock(self, evse_id: int, connector_id: int) -> CallAnswer: ...
+    async def reset(self, reset_type: ResetType) -> CallAnswer: ...
+    async def change_availability(self, evse_id: int | None, *, operative: bool) -> CallAnswer: ...
+    async def trigger(self, message: str, evse_id: int | None) -> CallAnswer: ...
+    async def get_variables(self, names: tuple[str, ...]) -> CallAnswer: ...
+    async def set_variable(self, name: str, value: str) -> CallAnswer: ...
+    async def set_fallback(self, evse_id: int, current_a: float, phase_count: int) -> CallAnswer:
+        """A permanent TxDefaultProfile, stack level 0."""
+
+    async def set_station_maximum(self, current_a: float) -> CallAnswer:
+        """ChargePointMaxProfile / ChargingStationMaxProfile: what the box can do, permanent."""
+
+    async def set_limit(self, limit: ChargingLimit) -> CallAnswer:
+        """Safety priority; a newer limit for the same EVSE replaces one still waiting (Q50).
+
+        The replaced call raises `LimitSuperseded`.
+        """
+
+    async def clear_limit(self, evse_id: int) -> CallAnswer:
+        """Take the lease back: the fallback holds at once."""
+
+    async def composite_limit(self, evse_id: int) -> ScheduledLimit: ...
+    async def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """A technician's raw call; the raw answer."""
+
+    async def close(self, reason: str) -> None:
+        """End the connection (1001)."""
+
+
+class LimitSuperseded(Exception):
+    """A newer limit took this one's place before it was sent."""
+
+
+class SiteMeter(Protocol):
+    """One meter that can be read; readings come on site phases, canonical units."""
+
+    @property
+    def meter_id(self) -> str: ...
+    async def read(self) -> MeterReading:
+        """A fresh sample. Raises MeterTimeout or MeterFault."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationRecord:
+    """What the database knows of a station between connections."""
+
+    station_id: str
+    boot: StationBooted | None = None
+    password_hash: str | None = None
+    """HMAC-SHA256 with the site's pepper, hex; None: none set."""
+    accepted: bool = True
+    connector_status: dict[str, str] | None = None
+    """ConnectorStatus as last reported, by "evse/connector"."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A receipt as issued: immutable. `number` is gap-free per till."""
+
+    number: str
+    transaction_key: str
+    issued_at: datetime
+    body: dict[str, Any]
+
+
+class UnitOfWork(Protocol):
+    """Rows as domain values, inside one savepoint. Synchronous: runs in the database's thread."""
+
+    # transactions
+    def add_transaction(self, transaction: Transaction) -> None: ...
+    def update_transaction(self, transaction: Transaction) -> None:
+        """Replace the row; `version` must be one more than the stored one."""
+
+    def transaction(self, key: str) -> Transaction | None: ...
+    def open_transactions(
+        self, station_id: str | None = None, evse_id: int | None = None
+    ) -> Sequence[Transaction]:
+        """Active ones, oldest first."""
+
+    def transactions_by_station_id(
+        self, station_id: str, station_transaction_id: str
+    ) -> Sequence[Transaction]:
+        """All that ever had this id at this station, newest first."""
+
+    def recent_transactions(
+        self, station_id: str, evse_id: int | None, since: datetime
+    ) -> Sequence[Transaction]:
+        """Started at or after `since`, newest first, any state."""
+
+    def next_station_transaction_id(self) -> int:
+        """For 1.6: unique per site, 1 … 2^31−1, never given twice, not even after a restore."""
+
+    def add_report(self, transaction_key: str | None, report: TransactionReport) -> bool:
+        """Keep what a station said, verbatim in meaning. False: the same report is kept already.
+
+        `transaction_key` None keeps an orphan.
+        """
+
+    def orphan_reports(
+        self, station_id: str, since: datetime
+    ) -> Sequence[tuple[int, TransactionReport]]:
+        """(row id, report) kept without a transaction, oldest first."""
+
+    def adopt_report(self, row_id: int, transaction_key: str) -> None: ...
+    def add_reading(self, transaction_key: str, reading: MeterReading) -> None: ...
+    def readings(self, transaction_key: str) -> Sequence[MeterReading]:
+        """Oldest first."""
+
+    def transaction_page(
+        self, limit: int, cursor: str | None, *, active: bool | None = None
+    ) -> Page[Transaction]: ...
+
+    # tokens and tariffs
+    def token(self, id_token: str) -> TokenRecord | None:
+        """Compared caseless and trimmed."""
+
+    def put_token(self, token: TokenRecord) -> None: ...
+    def delete_token(self, id_token: str) -> bool: ...
+    def token_page(self, limit: int, cursor: str | None) -> Page[TokenRecord]: ...
+    def active_count(self, id_token: str) -> int:
+        """Open transactions on this token, anywhere on the site."""
+
+    def tariff_at(self, at: datetime) -> Tariff | None:
+        """The version in force."""
+
+    def add_tariff(self, tariff: Tariff) -> None: ...
+
+    # stations
+    def station(self, station_id: str) -> StationRecord | None: ...
+    def put_station(self, station: StationRecord) -> None: ...
+    def stations(self) -> Sequence[StationRecord]: ...
+
+    # alarms, receipts, settings, outbox
+    def put_alarm(self, alarm: Alarm) -> None: ...
+    def open_alarms(self) -> Sequence[Alarm]:
+        """Active or not yet acknowledged."""
+
+    def alarm_page(self, limit: int, cursor: str | None) -> Page[Alarm]: ...
+    def next_receipt_number(self, till: str, year: int) -> int:
+        """1, 2, 3 … without gaps: taken only if the unit of work commits."""
+
+    def add_receipt(self, receipt: Receipt) -> None: ...
+    def receipt(self, transaction_key: str) -> Receipt | None: ...
+    def setting(self, name: str) -> Any: ...
+    def put_setting(self, name: str, value: Any) -> None:
+        """Learned facts and small state, as JSON."""
+
+    def remembered(self, key: str) -> Any:
+        """The outcome kept under an idempotency key, or None."""
+
+    def remember(self, key: str, outcome: Any, at: datetime) -> None: ...
+    def add_outbox(
+        self,
+        aggregate_type: str,
+        aggregate_id: str,
+        aggregate_version: int,
+        kind: str,
+        payload: Any,
+        occurred_at: datetime,
+    ) -> None:
+        """A fact for HQ, in the same commit as the row it tells of; `seq` is gap-free."""
+
+
+class Store(Protocol):
+    """The database: one writer thread that groups commits, and a read-only connection."""
+
+    async def commit(
+        self, fn: Callable[Concatenate[UnitOfWork, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run `fn(tx, …)` in its own savepoint; returns after the fsynced commit.
+
+        An exception of `fn` undoes its unit alone and is raised here; StoreUnavailable when the
+        commit failed.
+        """
+
+    async def read(
+        self, fn: Callable[Concatenate[UnitOfWork, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+
+
+class Journal(Protocol):
+    """The ring of OCPP frames. `record` returns at once; losing its last second is allowed."""
+
+    def record(
+        self,
+        station_id: str,
+        direction: str,
+        kind: str,
+        text: str,
+        *,
+        action: str | None = None,
+        message_id: str | None = None,
+        latency_ms: float | None = None,
+    ) -> None: ...
+    async def page(
+        self,
+        limit: int,
+        cursor: str | None,
+        *,
+        station_id: str | None = None,
+        action: str | None = None,
+        text: str | None = None,
+    ) -> Page[JournalEntry]: ...
+
+
+class Workshop(Protocol):
+    """Long work off the loop: one process pool. `fn` must be importable, arguments picklable."""
+
+    async def run(self, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...

@@ -1,0 +1,1 @@
+"""Use cases: one call from an edge, one commit, then tell the others."""
