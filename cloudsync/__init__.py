@@ -1,0 +1,1 @@
+"""What travels between a site and headquarters: the contract and its two ends."""

@@ -1,0 +1,1 @@
+"""The versioned messages that a site and headquarters exchange; pure, no I/O."""

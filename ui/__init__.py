@@ -1,0 +1,1 @@
+"""The attendant's console: a Qt client of the controller's local API."""
