@@ -157,7 +157,7 @@ class UnitOfWork(Protocol):
     # transactions
     def add_transaction(self, transaction: Transaction) -> None: ...
     def update_transaction(self, transaction: Transaction) -> None:
-        """Replace the row; `version` must be one more than the stored one."""
+        """Replace the row; `version` is the stored one, or one more when a fact is told of it."""
 
     def transaction(self, key: str) -> Transaction | None: ...
     def open_transactions(

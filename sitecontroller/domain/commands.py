@@ -92,9 +92,13 @@ class CallStation:
 
 @dataclass(frozen=True, slots=True)
 class AcceptStation:
-    """Admit a station from the "new stations" list (commissioning mode)."""
+    """Admit a station from the "new stations" list (commissioning mode).
+
+    `circuit_id` None: the main circuit. The electrician completes its wiring in site.toml.
+    """
 
     station_id: str
+    circuit_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

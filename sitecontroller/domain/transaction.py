@@ -140,6 +140,8 @@ class Transaction:
     meter_stop_wh: float | None = None
     meter_last_wh: float | None = None
     meter_last_at: datetime | None = None
+    energy_corrected_wh: float | None = None
+    """From the readings in between, where the registers can't be right (Q31)."""
     stop_reason: str | None = None
     charging_state: ChargingState | None = None
     remote_start_id: int | None = None
@@ -149,6 +151,7 @@ class Transaction:
     price: Price | None = None
     flags: frozenset[TransactionFlag] = field(default_factory=frozenset)
     version: int = 1
+    """Counts the facts told of it (its outbox rows); readings in between don't raise it."""
 
     @property
     def active(self) -> bool:
@@ -158,6 +161,8 @@ class Transaction:
     @property
     def energy_wh(self) -> Decimal | None:
         """Energy delivered so far, by the station's register; None while unknown."""
+        if self.energy_corrected_wh is not None:
+            return _wh(self.energy_corrected_wh)
         last = self.meter_stop_wh if self.meter_stop_wh is not None else self.meter_last_wh
         if last is None or self.meter_start_wh is None:
             return None
