@@ -1,0 +1,1 @@
+"""The edge towards stations: OCPP over WebSocket, from the handshake to domain values and back."""
