@@ -1,0 +1,136 @@
+"""The alarms: one owner of what is wrong right now and who has seen it.
+
+Raising and clearing are idempotent and return at once; the row and its outbox row follow in order.
+"""
+
+import dataclasses
+import logging
+
+from sitecontroller.domain.alarm import ALARMS, Alarm
+from sitecontroller.domain.errors import NotFound, StoreUnavailable
+from sitecontroller.domain.events import AlarmChanged
+from sitecontroller.domain.views import AlarmView
+from sitecontroller.ports import Clock, Store, UnitOfWork
+from sitecontroller.publisher import Publisher
+from sitecontroller.services.background import Background
+
+log = logging.getLogger(__name__)
+
+
+class AlarmService:
+    """Raise, clear, acknowledge; `open()` is what a console shows."""
+
+    def __init__(
+        self, store: Store, clock: Clock, publisher: Publisher, background: Background
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._publisher = publisher
+        self._background = background
+        self._open: dict[str, Alarm] = {}
+
+    async def load(self) -> None:
+        """Take up the alarms that were open when the controller last ran."""
+        for alarm in await self._store.read(_open_alarms):
+            self._open[alarm.key] = alarm
+
+    def raise_(self, code: str, subject: str, **parameters: str) -> None:
+        """Something is wrong with `subject`; a standing alarm gets the new parameters.
+
+        An alarm that comes again after it was cleared counts up and must be acknowledged anew.
+        """
+        assert code in ALARMS, f"no alarm '{code}' in domain/alarm.py"
+        key = f"{code}:{subject}"
+        known = self._open.get(key)
+        if known is not None and known.active and known.parameters == parameters:
+            return
+        now = self._clock.now()
+        if known is None:
+            alarm = Alarm(key, code, subject, now, parameters)
+        elif known.active:
+            self._keep(dataclasses.replace(known, parameters=parameters), stored=False)
+            return
+        else:
+            alarm = dataclasses.replace(
+                known,
+                parameters=parameters,
+                raised_at=now,
+                count=known.count + 1,
+                cleared_at=None,
+                acknowledged_at=None,
+                acknowledged_by=None,
+            )
+        log.warning("alarm %s: %s. Do: %s", key, alarm.text, alarm.definition.remedy)
+        self._keep(alarm)
+
+    def clear(self, code: str, subject: str) -> None:
+        """It is right again; the alarm stays on screen until someone has acknowledged it."""
+        known = self._open.get(f"{code}:{subject}")
+        if known is None or not known.active:
+            return
+        log.info("alarm %s: over", known.key)
+        self._keep(dataclasses.replace(known, cleared_at=self._clock.now()))
+
+    async def acknowledge(self, key: str, by: str) -> None:
+        """A person has seen it. Raises NotFound."""
+        known = self._open.get(key)
+        if known is None:
+            raise NotFound(f"no open alarm '{key}'", remedy="It may be over; refresh the list")
+        if known.acknowledged_at is None:
+            alarm = dataclasses.replace(
+                known, acknowledged_at=self._clock.now(), acknowledged_by=by
+            )
+            await self._store.commit(_put_alarm, alarm)
+            self._keep(alarm, stored=False)
+
+    def open(self) -> tuple[Alarm, ...]:
+        """Active or not yet acknowledged."""
+        return tuple(self._open.values())
+
+    def get(self, key: str) -> Alarm | None:
+        """An open alarm."""
+        return self._open.get(key)
+
+    def _keep(self, alarm: Alarm, *, stored: bool = True) -> None:
+        if alarm.active or alarm.acknowledged_at is None:
+            self._open[alarm.key] = alarm
+        else:
+            self._open.pop(alarm.key, None)
+        if stored:
+            self._background.spawn(self._write(alarm), f"store alarm {alarm.key}")
+        self._publisher.publish(AlarmChanged(alarm))
+
+    async def _write(self, alarm: Alarm) -> None:
+        try:
+            await self._store.commit(_put_alarm, alarm)
+        except StoreUnavailable as error:
+            log.error("alarm %s: not stored: %s", alarm.key, error)
+
+
+def alarm_view(alarm: Alarm) -> AlarmView:
+    """An alarm as people see it."""
+    return AlarmView(
+        key=alarm.key,
+        code=alarm.code,
+        priority=alarm.definition.priority,
+        subject=alarm.subject,
+        text=alarm.text,
+        remedy=alarm.definition.remedy,
+        parameters=alarm.parameters,
+        raised_at=alarm.raised_at,
+        cleared_at=alarm.cleared_at,
+        acknowledged_at=alarm.acknowledged_at,
+        acknowledged_by=alarm.acknowledged_by,
+        count=alarm.count,
+    )
+
+
+def _open_alarms(tx: UnitOfWork) -> tuple[Alarm, ...]:
+    return tuple(tx.open_alarms())
+
+
+def _put_alarm(tx: UnitOfWork, alarm: Alarm) -> None:
+    tx.put_alarm(alarm)
+    version = tx.setting(f"alarm-version:{alarm.key}") or 0
+    tx.put_setting(f"alarm-version:{alarm.key}", version + 1)
+    tx.add_outbox("alarm", alarm.key, version + 1, "AlarmChanged", alarm, alarm.raised_at)

@@ -1,0 +1,442 @@
+"""The stations: who may connect, who is connected, what they last said of themselves.
+
+One owner of every station's live state. A connection has a generation: whatever an old one still
+says or does can't touch the new one.
+"""
+
+import dataclasses
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sitecontroller.domain.events import (
+    Event,
+    StationChanged,
+    StationConnected,
+    StationDisconnected,
+    StationReady,
+    TransactionChanged,
+)
+from sitecontroller.domain.ids import fold
+from sitecontroller.domain.station import (
+    ChargingState,
+    ConnectorStatus,
+    RegistrationStatus,
+    StationBooted,
+    StatusReported,
+)
+from sitecontroller.domain.topology import ChargingStation, EvseKey, Topology
+from sitecontroller.domain.views import NewStationView
+from sitecontroller.ports import Clock, StationLink, StationRecord, Store, UnitOfWork
+from sitecontroller.publisher import Publisher
+from sitecontroller.services.alarms import AlarmService
+from sitecontroller.services.background import Background
+from sitecontroller.services.credentials import password_matches
+
+log = logging.getLogger(__name__)
+
+WARNINGS_MAX = 20
+NEW_STATIONS_MAX = 50
+OFFLINE_ALARM_AFTER_S = 60.0
+
+
+class LoginVerdict(StrEnum):
+    """What a handshake came to; every refusal looks the same from outside."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    COMMISSIONING = "commissioning"
+    """Unknown, let in to be accepted by a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootAnswer:
+    """What a BootNotification is answered with."""
+
+    status: RegistrationStatus
+    interval_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvseState:
+    """What an EVSE last said of itself."""
+
+    connectors: dict[int, ConnectorStatus] = field(default_factory=dict)
+    charging_state: ChargingState | None = None
+    finishing: bool = False
+    error: str | None = None
+    online: bool = False
+
+    @property
+    def connector_status(self) -> ConnectorStatus:
+        """The worst of its connectors: an EVSE serves one car at a time."""
+        for status in _WORST_FIRST:
+            if status in self.connectors.values():
+                return status
+        return ConnectorStatus.UNKNOWN
+
+    @property
+    def plugged(self) -> bool:
+        """Whether a car is connected, as far as the station says."""
+        return self.connector_status is ConnectorStatus.OCCUPIED
+
+
+_WORST_FIRST = (
+    ConnectorStatus.FAULTED,
+    ConnectorStatus.UNAVAILABLE,
+    ConnectorStatus.OCCUPIED,
+    ConnectorStatus.RESERVED,
+    ConnectorStatus.AVAILABLE,
+)
+
+
+@dataclass(slots=True)
+class StationState:
+    """Live state of one station; written by the service alone."""
+
+    station: ChargingStation
+    record: StationRecord
+    link: StationLink | None = None
+    ready: bool = False
+    address: str | None = None
+    since: datetime | None = None
+    since_s: float | None = None
+    """The same, monotonic."""
+    last_seen_at: datetime | None = None
+    faulted: str | None = None
+    evses: dict[int, EvseState] = field(default_factory=dict)
+
+
+class StationService:
+    """Log-in, connections, boot and status of every station."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        store: Store,
+        clock: Clock,
+        publisher: Publisher,
+        alarms: AlarmService,
+        background: Background,
+        *,
+        pepper: bytes,
+        heartbeat_interval_s: int,
+    ) -> None:
+        self._topology = topology
+        self._store = store
+        self._clock = clock
+        self._publisher = publisher
+        self._alarms = alarms
+        self._background = background
+        self._pepper = pepper
+        self._heartbeat_interval_s = heartbeat_interval_s
+        self._by_fold = {fold(station_id): station_id for station_id in topology.stations}
+        self._states = {
+            station.station_id: _unseen(station, StationRecord(station.station_id))
+            for station in topology.stations.values()
+        }
+        publisher.subscribe(self._on_event)
+        self._new: dict[str, NewStationView] = {}
+        self._new_links: dict[str, StationLink] = {}
+        self._facts: dict[str, Any] = {}
+        self.commissioning_until: datetime | None = None
+
+    async def load(self) -> None:
+        """Take up what the database knows of the stations."""
+        records, facts = await self._store.read(_records_and_facts)
+        self._facts = facts
+        for record in records:
+            state = self._states.get(record.station_id)
+            if state is not None:
+                state.record = record
+                state.evses = _evse_states(state.station, record)
+
+    # what the edge asks and tells
+
+    def find(self, station_id: str) -> ChargingStation | None:
+        """The configured station of that id, blanks and case aside (Q02)."""
+        known = self._by_fold.get(fold(station_id))
+        return None if known is None else self._topology.stations[known]
+
+    async def authenticate(
+        self, station_id: str, password: bytes | None, address: str
+    ) -> LoginVerdict:
+        """Check a log-in. Takes the same work for known and unknown ids."""
+        station = self.find(station_id)
+        kept = None if station is None else self._states[station.station_id].record.password_hash
+        matches = password_matches(self._pepper, kept, password or b"")
+        if station is not None and kept is not None:
+            return LoginVerdict.ACCEPTED if matches else LoginVerdict.REFUSED
+        if self.commissioning:
+            return LoginVerdict.COMMISSIONING
+        return LoginVerdict.REFUSED
+
+    async def connected(self, link: StationLink, address: str) -> None:
+        """A station logged in; it may be sent calls only when `ready` has been called."""
+        now = self._clock.now()
+        state = self._states.get(link.station_id)
+        if state is None or state.record.password_hash is None:
+            self._knocked(link, address, now)
+            return
+        state.link, state.ready, state.address = link, False, address
+        state.since = state.last_seen_at = now
+        state.since_s = self._clock.monotonic_s()
+        log.info("%s: connected address=%s ocpp=%s", link.station_id, address, link.version)
+        self._publisher.publish(StationConnected(link.station_id, link.generation, now))
+        self._publisher.publish(StationChanged(link.station_id))
+
+    def disconnected(self, link: StationLink) -> None:
+        """A connection ended; the close of an old generation changes nothing (Q08)."""
+        if self._new_links.get(link.station_id) is link:
+            del self._new_links[link.station_id]
+            self._new.pop(link.station_id, None)
+            return
+        state = self._states.get(link.station_id)
+        if state is None or state.link is not link:
+            return
+        now = self._clock.now()
+        state.link, state.ready, state.since = None, False, now
+        state.since_s = self._clock.monotonic_s()
+        state.evses = {
+            evse_id: dataclasses.replace(evse, online=False)
+            for evse_id, evse in state.evses.items()
+        }
+        log.warning("%s: connection lost", link.station_id)
+        self._publisher.publish(StationDisconnected(link.station_id, link.generation, now))
+        self._publisher.publish(StationChanged(link.station_id))
+
+    def heard(self, station_id: str) -> None:
+        """Any frame came in: the station lives."""
+        state = self._states.get(station_id)
+        if state is not None:
+            state.last_seen_at = self._clock.now()
+
+    async def warn(self, station_id: str, warning: str) -> None:
+        """Something odd a technician should know; stored once per station."""
+        state = self._states.get(station_id)
+        if state is None or warning in state.record.warnings:
+            return
+        if len(state.record.warnings) >= WARNINGS_MAX:
+            return
+        log.warning("%s: %s", station_id, warning)
+        await self._put(
+            state,
+            dataclasses.replace(state.record, warnings=(*state.record.warnings, warning)),
+        )
+        self._publisher.publish(StationChanged(station_id))
+
+    def duplicate_refused(self, station_id: str, address: str) -> None:
+        """A second device came with a living station's name and was turned away."""
+        self._alarms.raise_("duplicate-station", station_id, station=station_id, address=address)
+
+    async def booted(self, boot: StationBooted) -> BootAnswer:
+        """A BootNotification: remember what it is; an unknown station waits for a person."""
+        state = self._states.get(boot.station_id)
+        if state is None or state.record.password_hash is None:
+            self._described(boot)
+            return BootAnswer(RegistrationStatus.PENDING, 30)
+        if _identity(state.record.boot) != _identity(boot):
+            await self._put(state, dataclasses.replace(state.record, boot=boot))
+        else:
+            state.record = dataclasses.replace(state.record, boot=boot)
+        log.info(
+            "%s: booted vendor=%r model=%r firmware=%r",
+            boot.station_id,
+            boot.vendor,
+            boot.model,
+            boot.firmware_version,
+        )
+        self._publisher.publish(StationChanged(boot.station_id))
+        return BootAnswer(RegistrationStatus.ACCEPTED, self._heartbeat_interval_s)
+
+    def ready(self, link: StationLink, *, rebooted: bool) -> None:
+        """From now on the station may be sent calls (Q12)."""
+        state = self._states.get(link.station_id)
+        if state is None or state.link is not link:
+            return
+        state.ready = True
+        state.evses = {
+            evse_id: dataclasses.replace(evse, online=True) for evse_id, evse in state.evses.items()
+        }
+        self._alarms.clear("station-offline", link.station_id)
+        self._publisher.publish(StationReady(link.station_id, self._clock.now(), rebooted))
+        self._publisher.publish(StationChanged(link.station_id))
+
+    async def status_reported(self, report: StatusReported) -> None:
+        """A StatusNotification; EVSE 0 is the station as a whole and hides no connector (Q36)."""
+        state = self._states.get(report.station_id)
+        if state is None:
+            return
+        if report.evse_id == 0:
+            state.faulted = _error(report)
+        elif report.evse_id in state.evses:
+            known = state.evses[report.evse_id]
+            state.evses[report.evse_id] = dataclasses.replace(
+                known,
+                connectors={**known.connectors, report.connector_id: report.status},
+                charging_state=report.charging_state,
+                finishing=report.finishing
+                or (known.finishing and report.status is known.connector_status),
+                error=_error(report),
+                online=state.ready,
+            )
+            await self._store_status(state)
+        else:
+            await self.warn(
+                report.station_id, f"reports an EVSE {report.evse_id} that site.toml doesn't have"
+            )
+        self._alarm_faults(report)
+        self._publisher.publish(StationChanged(report.station_id))
+
+    async def remembered(self, name: str) -> Any:
+        """A fact learned of a model and firmware, or None."""
+        return self._facts.get(name)
+
+    async def remember(self, name: str, value: Any) -> None:
+        """Keep a fact of a model and firmware for the next time."""
+        if self._facts.get(name) != value:
+            self._facts = {**self._facts, name: value}
+            await self._store.commit(_put_facts, self._facts)
+
+    # what others in the controller ask
+
+    @property
+    def commissioning(self) -> bool:
+        """Whether unknown stations may knock now."""
+        until = self.commissioning_until
+        return until is not None and self._clock.now() < until
+
+    def link(self, station_id: str) -> StationLink | None:
+        """The way to say something to a station; None when offline or not ready."""
+        state = self._states.get(station_id)
+        return state.link if state is not None and state.ready else None
+
+    def state(self, station_id: str) -> StationState | None:
+        """Live state of a station."""
+        return self._states.get(station_id)
+
+    def states(self) -> tuple[StationState, ...]:
+        """All of them, in the order of site.toml."""
+        return tuple(self._states.values())
+
+    def evse_state(self, key: EvseKey) -> EvseState:
+        """What an EVSE last said."""
+        return self._states[key.station_id].evses[key.evse_id]
+
+    def new_stations(self) -> tuple[NewStationView, ...]:
+        """Those that wait to be accepted."""
+        return tuple(self._new.values())
+
+    def new_link(self, station_id: str) -> StationLink | None:
+        """The connection of a station that waits to be accepted."""
+        return self._new_links.get(station_id)
+
+    def watch_silence(self) -> None:
+        """Raise an alarm for each station that has been away too long; called every few seconds."""
+        now_s = self._clock.monotonic_s()
+        for state in self._states.values():
+            if state.link is not None or state.record.boot is None:
+                continue
+            if state.since is None or state.since_s is None:
+                state.since, state.since_s = self._clock.now(), now_s
+            if now_s - state.since_s >= OFFLINE_ALARM_AFTER_S:
+                self._alarms.raise_(
+                    "station-offline",
+                    state.station.station_id,
+                    station=state.station.station_id,
+                    since=state.since.strftime("%H:%M UTC"),
+                )
+
+    def _on_event(self, event: Event) -> None:
+        """A 2.x station doesn't say that the car of an ended transaction is still plugged."""
+        if not isinstance(event, TransactionChanged):
+            return
+        transaction = event.transaction
+        state = self._states.get(transaction.station_id)
+        known = state.evses.get(transaction.evse_id) if state is not None else None
+        if state is not None and known is not None and (event.began or event.ended):
+            state.evses[transaction.evse_id] = dataclasses.replace(
+                known, finishing=event.ended and known.plugged
+            )
+
+    def _knocked(self, link: StationLink, address: str, now: datetime) -> None:
+        if len(self._new) >= NEW_STATIONS_MAX and link.station_id not in self._new:
+            return
+        self._new_links[link.station_id] = link
+        self._new[link.station_id] = NewStationView(link.station_id, None, None, address, now)
+        log.info("%s: new station knocks address=%s", link.station_id, address)
+        self._publisher.publish(StationChanged(link.station_id))
+
+    def _described(self, boot: StationBooted) -> None:
+        known = self._new.get(boot.station_id)
+        if known is not None:
+            self._new[boot.station_id] = dataclasses.replace(
+                known, vendor=boot.vendor, model=boot.model
+            )
+            self._publisher.publish(StationChanged(boot.station_id))
+
+    def _alarm_faults(self, report: StatusReported) -> None:
+        subject = f"{report.station_id}/{report.evse_id}"
+        if report.status is ConnectorStatus.FAULTED:
+            self._alarms.raise_(
+                "station-faulted", subject, evse=subject, error=_error(report) or "unknown fault"
+            )
+        else:
+            self._alarms.clear("station-faulted", subject)
+
+    async def _store_status(self, state: StationState) -> None:
+        statuses = {
+            f"{evse_id}/{connector_id}": status.value
+            for evse_id, evse in state.evses.items()
+            for connector_id, status in evse.connectors.items()
+        }
+        if statuses != state.record.connector_status:
+            await self._put(state, dataclasses.replace(state.record, connector_status=statuses))
+
+    async def _put(self, state: StationState, record: StationRecord) -> None:
+        state.record = record
+        await self._store.commit(_put_record, record)
+
+
+def _unseen(station: ChargingStation, record: StationRecord) -> StationState:
+    return StationState(station, record, evses=_evse_states(station, record))
+
+
+def _evse_states(station: ChargingStation, record: StationRecord) -> dict[int, EvseState]:
+    states = {evse.evse_id: EvseState() for evse in station.evses}
+    for name, status in (record.connector_status or {}).items():
+        evse_id, _, connector_id = name.partition("/")
+        if int(evse_id) in states:
+            states[int(evse_id)].connectors[int(connector_id)] = ConnectorStatus(status)
+    return states
+
+
+def _identity(boot: StationBooted | None) -> tuple[str | None, ...] | None:
+    if boot is None:
+        return None
+    return (boot.vendor, boot.model, boot.serial_number, boot.firmware_version)
+
+
+def _error(report: StatusReported) -> str | None:
+    words = [
+        word
+        for word in (report.error_code, report.vendor_error_code, report.info)
+        if word and word != "NoError"
+    ]
+    if not words and report.status is not ConnectorStatus.FAULTED:
+        return None
+    return " · ".join(words) or None
+
+
+def _records_and_facts(tx: UnitOfWork) -> tuple[tuple[StationRecord, ...], dict[str, Any]]:
+    return tuple(tx.stations()), tx.setting("station-facts") or {}
+
+
+def _put_record(tx: UnitOfWork, record: StationRecord) -> None:
+    tx.put_station(record)
+
+
+def _put_facts(tx: UnitOfWork, facts: dict[str, Any]) -> None:
+    tx.put_setting("station-facts", facts)

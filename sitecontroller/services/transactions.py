@@ -1,0 +1,284 @@
+"""Transactions: what stations say of them becomes one committed row each, then everyone hears.
+
+Keeps the running ones in memory for load management and the screen; the database is the truth.
+"""
+
+import dataclasses
+import logging
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sitecontroller.domain.authorization import Authorization, AuthorizationStatus
+from sitecontroller.domain.events import (
+    Event,
+    StationChanged,
+    StationReady,
+    TransactionChanged,
+)
+from sitecontroller.domain.station import ConnectorStatus
+from sitecontroller.domain.topology import EvseKey
+from sitecontroller.domain.transaction import (
+    Transaction,
+    TransactionEnded,
+    TransactionFlag,
+    TransactionStarted,
+    TransactionUpdated,
+)
+from sitecontroller.ports import Clock, Store, UnitOfWork
+from sitecontroller.publisher import Publisher
+from sitecontroller.services.alarms import AlarmService
+from sitecontroller.services.background import Background
+from sitecontroller.services.stations import StationService
+from sitecontroller.services.transaction_rules import (
+    Outcome,
+    close_without_stop,
+    record_end,
+    record_start,
+    record_update,
+)
+
+log = logging.getLogger(__name__)
+
+RECENT_MAX = 200
+SILENT_AFTER_S = 24 * 3600.0
+"""Q32: an open transaction of which nothing has been heard for so long is closed."""
+AVAILABLE_CLOSES_AFTER_S = 60.0
+"""Q32: how long an EVSE may be Available with a transaction open: the stop may be on its way."""
+REFUSED_ENERGY_WH = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class StartOutcome:
+    """The row of a started transaction and what its token was worth."""
+
+    transaction: Transaction
+    authorization: Authorization
+
+
+class TransactionService:
+    """Starts, updates and ends, and the reconciliation of what never came."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        publisher: Publisher,
+        stations: StationService,
+        alarms: AlarmService,
+        background: Background,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._publisher = publisher
+        self._stations = stations
+        self._alarms = alarms
+        self._background = background
+        self._active: dict[str, Transaction] = {}
+        self._recent: deque[Transaction] = deque(maxlen=RECENT_MAX)
+        self._heard_s: dict[str, float] = {}
+        self._available_s: dict[EvseKey, float] = {}
+        self.energy_ended_wh = Decimal(0)
+        publisher.subscribe(self._on_event)
+
+    async def load(self) -> None:
+        """Take up the transactions that ran when the controller stopped: they go on."""
+        for transaction in await self._store.read(_open_transactions):
+            self._active[transaction.key] = transaction
+            self._heard_s[transaction.key] = self._clock.monotonic_s()
+        if self._active:
+            log.info("transactions: %d still running", len(self._active))
+
+    async def started(self, report: TransactionStarted) -> StartOutcome:
+        """A station began one; stored whatever the token is worth (Q26)."""
+        outcome = await self._store.commit(record_start, report)
+        assert outcome.transaction is not None, "a start always makes or finds a transaction"
+        assert outcome.authorization is not None, "a start always decides on its token"
+        self._tell(outcome)
+        if not outcome.repeated:
+            self._judge(outcome.transaction)
+        return StartOutcome(outcome.transaction, outcome.authorization)
+
+    async def updated(self, report: TransactionUpdated) -> Authorization | None:
+        """A station reports on one; the answer for a token shown with it, if any."""
+        outcome = await self._store.commit(record_update, report)
+        self._tell(outcome)
+        if outcome.transaction is not None and outcome.transaction.active:
+            self._check_refused(outcome.transaction)
+        if outcome.transaction is not None and outcome.authorization is not None:
+            self._judge(outcome.transaction)
+        return outcome.authorization
+
+    async def ended(self, report: TransactionEnded) -> Authorization | None:
+        """A station ended one; always acknowledged (Q28)."""
+        outcome = await self._store.commit(record_end, report)
+        if outcome.transaction is None:
+            log.warning(
+                "%s: a stop without its transaction is kept id=%s",
+                report.station_id,
+                report.station_transaction_id,
+            )
+        self._tell(outcome)
+        return outcome.authorization
+
+    def active(self, key: EvseKey) -> Transaction | None:
+        """The newest running transaction of an EVSE."""
+        found = [
+            transaction
+            for transaction in self._active.values()
+            if transaction.station_id == key.station_id and transaction.evse_id == key.evse_id
+        ]
+        return max(found, key=lambda item: item.started_at, default=None)
+
+    def running(self) -> tuple[Transaction, ...]:
+        """All that run."""
+        return tuple(self._active.values())
+
+    def recent(self) -> tuple[Transaction, ...]:
+        """The last that ended since the controller started, oldest first."""
+        return tuple(self._recent)
+
+    def find(self, key: str) -> Transaction | None:
+        """A running or recently ended transaction."""
+        known = self._active.get(key)
+        return known or next((item for item in self._recent if item.key == key), None)
+
+    async def reconcile(self) -> None:
+        """Close what nobody will close any more (Q32); called every few seconds."""
+        now_s = self._clock.monotonic_s()
+        for transaction in tuple(self._active.values()):
+            if self._is_over(transaction, now_s):
+                await self._close(transaction.key)
+
+    def _is_over(self, transaction: Transaction, now_s: float) -> bool:
+        key = EvseKey(transaction.station_id, transaction.evse_id)
+        if now_s - self._heard_s.get(transaction.key, now_s) > SILENT_AFTER_S:
+            return True
+        state = self._stations.state(key.station_id)
+        evse = state.evses.get(key.evse_id) if state is not None else None
+        available = (
+            state is not None
+            and state.ready
+            and evse is not None
+            and evse.online
+            and evse.connector_status is ConnectorStatus.AVAILABLE
+        )
+        if not available:
+            self._available_s.pop(key, None)
+            return False
+        return now_s - self._available_s.setdefault(key, now_s) > AVAILABLE_CLOSES_AFTER_S
+
+    async def _close(self, key: str) -> None:
+        closed = await self._store.commit(_close_open, key, self._clock.now())
+        if closed is not None:
+            log.warning(
+                "%s/%d: closed without the charger's stop transaction=%s",
+                closed.station_id,
+                closed.evse_id,
+                key,
+            )
+            self._tell(Outcome(closed, None, (closed,), ended=True))
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, StationReady) and event.rebooted:
+            for transaction in self.running():
+                if transaction.station_id == event.station_id:
+                    self._background.spawn(
+                        self._mark_power_loss(transaction.key), "mark power loss"
+                    )
+
+    async def _mark_power_loss(self, key: str) -> None:
+        marked = await self._store.commit(_flag, key, TransactionFlag.POWER_LOSS)
+        if marked is not None:
+            self._tell(Outcome(marked, None, (marked,)))
+
+    def _tell(self, outcome: Outcome) -> None:
+        for transaction in outcome.changed:
+            key = transaction.key
+            known = key in self._active
+            if transaction.active:
+                self._active[key] = transaction
+                self._heard_s[key] = self._clock.monotonic_s()
+            else:
+                self._ended(transaction, was_running=known or outcome.began)
+            self._publisher.publish(
+                TransactionChanged(
+                    transaction,
+                    began=outcome.began and not known,
+                    ended=not transaction.active and (known or outcome.ended),
+                )
+            )
+            self._publisher.publish(StationChanged(transaction.station_id))
+
+    def _ended(self, transaction: Transaction, *, was_running: bool) -> None:
+        self._active.pop(transaction.key, None)
+        self._heard_s.pop(transaction.key, None)
+        for index, item in enumerate(self._recent):
+            if item.key == transaction.key:
+                self._recent[index] = transaction
+                break
+        else:
+            self._recent.append(transaction)
+        subject = f"{transaction.station_id}/{transaction.evse_id}"
+        self._alarms.clear("charging-refused-token", subject)
+        if was_running:
+            self.energy_ended_wh += transaction.energy_wh or Decimal(0)
+            log.info(
+                "%s: session ended energy_wh=%s price=%s reason=%s",
+                subject,
+                transaction.energy_wh,
+                transaction.price.total.amount if transaction.price else None,
+                transaction.stop_reason,
+            )
+        if transaction.price is None or TransactionFlag.REGISTER_DOUBTFUL in transaction.flags:
+            self._alarms.raise_(
+                "transaction-review",
+                transaction.key,
+                evse=subject,
+                reason=", ".join(sorted(transaction.flags)) or "no meter values",
+            )
+
+    def _judge(self, transaction: Transaction) -> None:
+        if TransactionFlag.UNPRICED in transaction.flags:
+            self._alarms.raise_("no-tariff", "site")
+        if not transaction.active or transaction.id_token is None:
+            return
+        log.info(
+            "%s/%d: session started transaction=%s token=%s",
+            transaction.station_id,
+            transaction.evse_id,
+            transaction.key,
+            transaction.authorization_status,
+        )
+
+    def _check_refused(self, transaction: Transaction) -> None:
+        """Q37: a refused start followed by charging is a person's business."""
+        if transaction.authorization_status in _FREE_TO_CHARGE:
+            return
+        if (transaction.energy_wh or 0) > REFUSED_ENERGY_WH:
+            subject = f"{transaction.station_id}/{transaction.evse_id}"
+            self._alarms.raise_("charging-refused-token", subject, evse=subject)
+
+
+_FREE_TO_CHARGE = (AuthorizationStatus.ACCEPTED, AuthorizationStatus.UNKNOWN)
+
+
+def _open_transactions(tx: UnitOfWork) -> tuple[Transaction, ...]:
+    return tuple(tx.open_transactions())
+
+
+def _close_open(tx: UnitOfWork, key: str, at: datetime) -> Transaction | None:
+    transaction = tx.transaction(key)
+    if transaction is None or not transaction.active:
+        return None
+    return close_without_stop(tx, transaction, at)
+
+
+def _flag(tx: UnitOfWork, key: str, flag: TransactionFlag) -> Transaction | None:
+    transaction = tx.transaction(key)
+    if transaction is None or flag in transaction.flags:
+        return None
+    marked = dataclasses.replace(transaction, flags=transaction.flags | {flag})
+    tx.update_transaction(marked)
+    return marked
