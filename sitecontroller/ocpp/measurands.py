@@ -1,0 +1,294 @@
+"""Meter values of OCPP 1.6 and 2.x as readings in canonical units on the site's phases.
+
+Tolerant by rule (Q38): what a station leaves out has the specification's default, what can't be
+read is left out, and an absent value is None, never 0. Values of different contexts never mix
+(Q39). Suspect registers are told, never changed (Q40). Nothing here raises for what came in.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from typing import Any
+
+from sitecontroller.domain.metering import MeterReading, ReadingContext
+from sitecontroller.domain.topology import NOMINAL_V, UNKNOWN_PHASES, Evse, PerPhase, Supply
+from sitecontroller.ocpp.times import parse_station_time
+
+ENERGY_IMPORT = "Energy.Active.Import.Register"
+ENERGY_EXPORT = "Energy.Active.Export.Register"
+POWER_IMPORT = "Power.Active.Import"
+CURRENT_IMPORT = "Current.Import"
+CURRENT_OFFERED = "Current.Offered"
+VOLTAGE = "Voltage"
+FREQUENCY = "Frequency"
+STATE_OF_CHARGE = "SoC"
+
+ELEMENTS_MAX = 500
+"""Meter values, and sampled values of each, that one message may bring; the rest is left."""
+VALUE_MAX = 1e12
+MULTIPLIER_MAX = 12
+SIGNED_CHARACTERS_MAX = 16_384
+
+LIVE_CONTEXTS = frozenset({ReadingContext.PERIODIC, ReadingContext.CLOCK, ReadingContext.TRIGGER})
+"""Samples that say what flows now; those of a transaction's begin and end belong to it alone."""
+
+_MEASURANDS = {
+    name.casefold(): name
+    for name in (
+        ENERGY_IMPORT, ENERGY_EXPORT, POWER_IMPORT, CURRENT_IMPORT, CURRENT_OFFERED, VOLTAGE,
+        FREQUENCY, STATE_OF_CHARGE,
+    )
+}  # fmt: skip
+_CONTEXTS = {context.value.casefold(): context for context in ReadingContext}
+_TERMINALS = {
+    "l1": 0, "l2": 1, "l3": 2, "l1-n": 0, "l2-n": 1, "l3-n": 2, "l1-l2": None, "l2-l3": None,
+    "l3-l1": None, "n": None,
+}  # fmt: skip
+_LOCATIONS = ("outlet", "cable", "inlet")
+"""Where electrical values are taken from, best first: what the car gets before what we feed."""
+_TOTAL = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """One sampled value, in canonical units; `terminal` None is the total."""
+
+    measurand: str
+    terminal: int | None
+    context: ReadingContext
+    location: str
+    value: float
+
+
+def read_meter_values(
+    meter_values: object,
+    evse: Evse | None,
+    received_at: datetime,
+    *,
+    missing_zone: tzinfo,
+) -> list[MeterReading]:
+    """The readings of a `meterValue` list, in the order written, one for each context of each.
+
+    Without an `evse` the station's L1, L2, L3 are taken for the site's.
+    """
+    readings: list[MeterReading] = []
+    for element in _dicts(meter_values):
+        time = parse_station_time(element.get("timestamp"), received_at, missing_zone=missing_zone)
+        blank = MeterReading(time.at, time_quality=time.quality)
+        sampled = list(_dicts(element.get("sampledValue")))
+        samples = [sample for item in sampled if (sample := _sample(item)) is not None]
+        signed = {_context(item): text for item in sampled if (text := _signed_data(item))}
+        contexts = dict.fromkeys([sample.context for sample in samples] + list(signed))
+        for context in contexts:
+            reading = _reading(blank, [s for s in samples if s.context is context], evse)
+            reading = replace(reading, context=context, signed_data=signed.get(context))
+            if reading != replace(blank, context=context):
+                readings.append(reading)
+    return readings
+
+
+def _reading(blank: MeterReading, samples: list[_Sample], evse: Evse | None) -> MeterReading:
+    """Samples of one instant and context, each (measurand, phase) from its best location."""
+    found: dict[tuple[str, int | None], _Sample] = {}
+    for sample in samples:
+        key = (sample.measurand, sample.terminal)
+        if key not in found or _rank(sample) < _rank(found[key]):
+            found[key] = sample
+    if evse is not None and evse.supply is Supply.DC:
+        # At a DC outlet these are the car's volts and amperes, not the grid's.
+        for name in (CURRENT_IMPORT, VOLTAGE):
+            found = {k: s for k, s in found.items() if k[0] != name or s.location == "inlet"}
+    values = {key: sample.value for key, sample in found.items()}
+    power_phase_w = _phases(values, POWER_IMPORT, evse)
+    soc_percent = values.get((STATE_OF_CHARGE, _TOTAL))
+    return replace(
+        blank,
+        current_a=_phases(values, CURRENT_IMPORT, evse),
+        voltage_v=_phases(values, VOLTAGE, evse),
+        power_phase_w=power_phase_w,
+        power_w=_total(values, POWER_IMPORT, evse),
+        energy_import_wh=_total(values, ENERGY_IMPORT, evse),
+        energy_export_wh=_total(values, ENERGY_EXPORT, evse),
+        frequency_hz=values.get((FREQUENCY, _TOTAL)),
+        current_offered_a=_smallest(values, CURRENT_OFFERED),
+        soc_percent=soc_percent if soc_percent is not None and 0 <= soc_percent <= 100 else None,
+    )
+
+
+def _phases(
+    values: dict[tuple[str, int | None], float], measurand: str, evse: Evse | None
+) -> PerPhase:
+    """Values of the terminals on the site's phases.
+
+    A single-phase EVSE has one conductor: its total is that conductor's, whatever it calls it.
+    """
+    terminals = [values.get((measurand, terminal)) for terminal in range(3)]
+    if evse is None:
+        return (terminals[0], terminals[1], terminals[2])
+    if evse.phase_count == 1:
+        named = [value for value in terminals if value is not None]
+        single = max(named, key=abs, default=values.get((measurand, _TOTAL)))
+        if single is None:
+            return UNKNOWN_PHASES
+        terminals = [single, None, None]
+    return evse.phase_map.to_site((terminals[0], terminals[1], terminals[2]))
+
+
+def _total(
+    values: dict[tuple[str, int | None], float], measurand: str, evse: Evse | None
+) -> float | None:
+    """The value without a phase; else the sum, if every wired terminal has one."""
+    total = values.get((measurand, _TOTAL))
+    if total is not None:
+        return total
+    count = 3 if evse is None else evse.phase_count
+    terminals = [values.get((measurand, terminal)) for terminal in range(3)]
+    known = [value for value in terminals if value is not None]
+    return sum(known) if len(known) >= count else None
+
+
+def _smallest(values: dict[tuple[str, int | None], float], measurand: str) -> float | None:
+    return min((v for (name, _), v in values.items() if name == measurand), default=None)
+
+
+def _rank(sample: _Sample) -> int:
+    return _LOCATIONS.index(sample.location) if sample.location in _LOCATIONS else 99
+
+
+def _sample(item: dict[str, Any]) -> _Sample | None:
+    """One sampled value; None if it is empty, unreadable, signed or of no use to us."""
+    measurand = _MEASURANDS.get(_word(item.get("measurand")) or ENERGY_IMPORT.casefold())
+    phase = _word(item.get("phase"))
+    terminal = _TERMINALS.get(phase) if phase else _TOTAL
+    if measurand is None or (phase and terminal is None):
+        return None
+    location = _word(item.get("location")) or "outlet"
+    if measurand != STATE_OF_CHARGE and location not in _LOCATIONS:
+        return None
+    if _word(item.get("format")) == "signeddata":
+        return None
+    value = _number(item.get("value"))
+    if value is None:
+        return None
+    return _Sample(measurand, terminal, _context(item), location, value * _factor(item))
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value).strip()
+    if "," in text and "." not in text:
+        text = text.replace(",", ".", 1)
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and abs(number) <= VALUE_MAX else None
+
+
+def _factor(item: dict[str, Any]) -> float:
+    """To the canonical unit. A unit's prefix counts, its base is the measurand's own.
+
+    2.x serialisers fill in the schema's default "Wh" for volts and amperes too.
+    """
+    of_measure = item.get("unitOfMeasure")
+    multiplier = 0
+    unit = item.get("unit")
+    if isinstance(of_measure, dict):
+        unit = of_measure.get("unit", unit)
+        raw = of_measure.get("multiplier")
+        multiplier = raw if isinstance(raw, int) and abs(raw) <= MULTIPLIER_MAX else 0
+    text = unit.strip() if isinstance(unit, str) else ""
+    scale = 1.0
+    if text[:1] in ("k", "K") and text.casefold() in ("kwh", "kw", "kv", "ka"):
+        scale = 1000.0
+    elif text.casefold() in ("ma", "mv") or text in ("mW", "mWh"):
+        scale = 0.001
+    elif text in ("MW", "MWh"):
+        scale = 1e6
+    # 10 ** -1 isn't exact, and 1 / 10 is what a person would write.
+    return scale * 10.0**multiplier if multiplier >= 0 else scale / 10.0**-multiplier
+
+
+def _context(item: dict[str, Any]) -> ReadingContext:
+    word = _word(item.get("context"))
+    if not word:
+        return ReadingContext.PERIODIC
+    return _CONTEXTS.get(word, ReadingContext.OTHER)
+
+
+def _signed_data(item: dict[str, Any]) -> str | None:
+    """Signed data verbatim: the 1.6 text, or the 2.x object, which has the key, as JSON."""
+    signed = item.get("signedMeterValue")
+    if isinstance(signed, dict):
+        text = json.dumps(signed, separators=(",", ":"), ensure_ascii=False)
+    elif _word(item.get("format")) == "signeddata" and isinstance(item.get("value"), str):
+        text = item["value"]
+    else:
+        return None
+    return text if len(text) <= SIGNED_CHARACTERS_MAX else None
+
+
+def _word(value: object) -> str:
+    return value.strip().casefold() if isinstance(value, str) else ""
+
+
+def _dicts(value: object) -> Iterator[dict[str, Any]]:
+    items = value[:ELEMENTS_MAX] if isinstance(value, list) else []
+    return (item for item in items if isinstance(item, dict))
+
+
+class RegisterCheck:
+    """Compares what an EVSE's energy register counts with its power over time (Q40).
+
+    Finds a register in kWh that is sent as Wh, and the reverse. It only tells: a person applies
+    the factor.
+    """
+
+    EXPECTED_WH_MIN = 2500.0
+    """A kWh register sent as Wh moves by one only every 1000 Wh."""
+    INTERVAL_S_MAX = 900.0
+
+    def __init__(self) -> None:
+        self._last: MeterReading | None = None
+        self._counted_wh = 0.0
+        self._expected_wh = 0.0
+
+    def suspect_factor(self, reading: MeterReading) -> int | None:
+        """Take the next reading; 1000 or −1000 (divide) once the register can't be Wh."""
+        if reading.energy_import_wh is None or reading.context not in LIVE_CONTEXTS:
+            return None
+        last, self._last = self._last, reading
+        if last is None or last.energy_import_wh is None:
+            return None
+        elapsed_s = (reading.at - last.at).total_seconds()
+        counted_wh = reading.energy_import_wh - last.energy_import_wh
+        power_w = _power_w(last)
+        if not 0 < elapsed_s <= self.INTERVAL_S_MAX or counted_wh < 0 or power_w is None:
+            self._counted_wh = self._expected_wh = 0.0
+            return None
+        self._counted_wh += counted_wh
+        self._expected_wh += power_w * elapsed_s / 3600
+        return self._verdict()
+
+    def _verdict(self) -> int | None:
+        if self._expected_wh < self.EXPECTED_WH_MIN:
+            return None
+        ratio = self._counted_wh / self._expected_wh
+        self._counted_wh = self._expected_wh = 0.0
+        if ratio < 1 / 300:
+            return 1000
+        return -1000 if ratio > 300 else None
+
+
+def _power_w(reading: MeterReading) -> float | None:
+    if reading.power_w is not None:
+        return reading.power_w
+    currents = [current for current in reading.current_a if current is not None]
+    if not currents:
+        return None
+    voltages = [v for v in reading.voltage_v if v is not None]
+    volts = sum(voltages) / len(voltages) if voltages else NOMINAL_V
+    return volts * sum(currents)

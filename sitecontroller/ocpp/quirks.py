@@ -1,0 +1,101 @@
+"""What single models do otherwise: a small typed profile looked up in `quirks.toml`.
+
+A finding about a station is a row of data with its source, never an `if` in a dialect.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from sitecontroller.domain.station import StationBooted
+
+_MATCH_KEYS = frozenset({"vendor", "model", "firmware_max", "source"})
+SUFFIX_PART_MIN = 4
+"""A serial number that was cut off is recognised from this many characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """How one model differs. The defaults are a station that follows the specification."""
+
+    probe_measurands: bool = True
+    """Measurands may be set and tried; False leaves the station's own list untouched (Q15)."""
+    id_token_suffix: str = ""
+    """Cut off card numbers; ``{serial}`` is the station's serial number (Q23)."""
+    id_token_hex: bool = False
+    """Takes card numbers of hexadecimal digits only (Q24)."""
+    integer_limits: bool = False
+    """Takes whole amperes only (Q47)."""
+    missing_zone_is_local: bool = False
+    """Time stamps without a zone are the site's local time, not UTC (Q42)."""
+    timestamp_digits: int = 3
+    """Digits of a second in the time stamps we send: 0 or 3 (Q43)."""
+    command_pause_s: float = 0.25
+    """Between two set-up commands (Q14)."""
+
+    def without_suffix(self, id_token: str, serial_number: str | None) -> str:
+        """A card number as the card says it. The specification's 20 characters may have cut the
+        suffix short."""
+        if not self.id_token_suffix or not serial_number:
+            return id_token
+        suffix = self.id_token_suffix.format(serial=serial_number).casefold()
+        mark = suffix[0]
+        at = id_token.rfind(mark)
+        end = id_token[at:].casefold()
+        is_whole = end == suffix
+        is_part = len(end) > SUFFIX_PART_MIN and len(id_token) == 20 and suffix.startswith(end)
+        return id_token[:at] if at > 0 and (is_whole or is_part) else id_token
+
+
+def quirks_of(boot: StationBooted | None) -> Quirks:
+    """The profile for what a station says it is; the default as long as it has said nothing."""
+    quirks = Quirks()
+    for row in _rows() if boot is not None else ():
+        if boot is not None and _matches(row, boot):
+            changes: dict[str, Any] = {k: v for k, v in row.items() if k not in _MATCH_KEYS}
+            quirks = replace(quirks, **changes)
+    return quirks
+
+
+def model_key(boot: StationBooted | None) -> str:
+    """The name under which learned facts of a model and firmware are kept."""
+    if boot is None:
+        return "unknown"
+    parts = (boot.vendor, boot.model, boot.firmware_version or "")
+    return "/".join(part.strip().casefold() for part in parts)
+
+
+def firmware_number(text: str | None) -> tuple[int, ...]:
+    """The last dotted number: (1, 8, 21) of "TAC3Z9119006710273::V1.8.21"; () without one."""
+    found = re.findall(r"\d{1,6}(?:\.\d{1,6})+", text or "")
+    return tuple(int(part) for part in found[-1].split(".")) if found else ()
+
+
+def _matches(row: dict[str, Any], boot: StationBooted) -> bool:
+    for key, said in (("vendor", boot.vendor), ("model", boot.model)):
+        if not fnmatchcase(said.strip().casefold(), row.get(key, "*").casefold()):
+            return False
+    newest = firmware_number(row.get("firmware_max"))
+    if not newest:
+        return True
+    # A station that hides its firmware is treated as the old one: the quirk does no harm.
+    return firmware_number(boot.firmware_version) <= newest
+
+
+@cache
+def _rows() -> tuple[dict[str, Any], ...]:
+    text = files("sitecontroller.ocpp").joinpath("quirks.toml").read_text(encoding="utf-8")
+    return check_rows(tomllib.loads(text).get("station", []))
+
+
+def check_rows(rows: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Our own data file: every row has a source and knows only what `Quirks` knows."""
+    known = {field.name for field in fields(Quirks)} | _MATCH_KEYS
+    for row in rows:
+        assert row.get("source"), f"quirks.toml: {row} has no source"
+        assert row.keys() <= known, f"quirks.toml: unknown keys {sorted(row.keys() - known)}"
+    return tuple(rows)
