@@ -76,6 +76,7 @@ class TransactionService:
         self._alarms = alarms
         self._background = background
         self._active: dict[str, Transaction] = {}
+        self._newest: dict[EvseKey, Transaction] = {}
         self._recent: deque[Transaction] = deque(maxlen=RECENT_MAX)
         self._heard_s: dict[str, float] = {}
         self._available_s: dict[EvseKey, float] = {}
@@ -85,8 +86,7 @@ class TransactionService:
     async def load(self) -> None:
         """Take up the transactions that ran when the controller stopped: they go on."""
         for transaction in await self._store.read(_open_transactions):
-            self._active[transaction.key] = transaction
-            self._heard_s[transaction.key] = self._clock.monotonic_s()
+            self._remember(transaction)
         if self._active:
             log.info("transactions: %d still running", len(self._active))
 
@@ -124,12 +124,7 @@ class TransactionService:
 
     def active(self, key: EvseKey) -> Transaction | None:
         """The newest running transaction of an EVSE."""
-        found = [
-            transaction
-            for transaction in self._active.values()
-            if transaction.station_id == key.station_id and transaction.evse_id == key.evse_id
-        ]
-        return max(found, key=lambda item: item.started_at, default=None)
+        return self._newest.get(key)
 
     def running(self) -> tuple[Transaction, ...]:
         """All that run."""
@@ -198,8 +193,7 @@ class TransactionService:
             key = transaction.key
             known = key in self._active
             if transaction.active:
-                self._active[key] = transaction
-                self._heard_s[key] = self._clock.monotonic_s()
+                self._remember(transaction)
             else:
                 self._ended(transaction, was_running=known or outcome.began)
             self._publisher.publish(
@@ -211,8 +205,25 @@ class TransactionService:
             )
             self._publisher.publish(StationChanged(transaction.station_id))
 
+    def _remember(self, transaction: Transaction) -> None:
+        self._active[transaction.key] = transaction
+        self._heard_s[transaction.key] = self._clock.monotonic_s()
+        self._index(EvseKey(transaction.station_id, transaction.evse_id))
+
+    def _index(self, key: EvseKey) -> None:
+        here = [
+            item
+            for item in self._active.values()
+            if item.station_id == key.station_id and item.evse_id == key.evse_id
+        ]
+        if here:
+            self._newest[key] = max(here, key=lambda item: item.started_at)
+        else:
+            self._newest.pop(key, None)
+
     def _ended(self, transaction: Transaction, *, was_running: bool) -> None:
         self._active.pop(transaction.key, None)
+        self._index(EvseKey(transaction.station_id, transaction.evse_id))
         self._heard_s.pop(transaction.key, None)
         for index, item in enumerate(self._recent):
             if item.key == transaction.key:

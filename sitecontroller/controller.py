@@ -1,0 +1,150 @@
+"""All that the API and HQ's sync see of the controller: a snapshot, a subscription, commands and
+queries.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sitecontroller.domain.authorization import TokenRecord
+from sitecontroller.domain.commands import Command, CommandResult
+from sitecontroller.domain.queries import AlarmsQuery, JournalQuery, Query, TransactionsQuery
+from sitecontroller.domain.transaction import Transaction
+from sitecontroller.domain.views import (
+    AlarmView,
+    CircuitView,
+    MeterView,
+    Page,
+    PhaseSample,
+    SiteView,
+    Snapshot,
+    StationView,
+    TransactionView,
+)
+from sitecontroller.ports import Journal, Store, UnitOfWork
+from sitecontroller.publisher import Publisher, Subscriber
+from sitecontroller.services.actions import ActionService
+from sitecontroller.services.alarms import alarm_view
+from sitecontroller.services.billing import BillingService
+from sitecontroller.services.load import LoadService
+from sitecontroller.services.picture import Picture
+
+
+class Controller:
+    """The face of a running site controller."""
+
+    def __init__(
+        self,
+        picture: Picture,
+        actions: ActionService,
+        billing: BillingService,
+        load: LoadService,
+        store: Store,
+        journal: Journal,
+        publisher: Publisher,
+        on_shutdown: Callable[[], None],
+    ) -> None:
+        self._picture = picture
+        self._actions = actions
+        self._billing = billing
+        self._load = load
+        self._store = store
+        self._journal = journal
+        self._publisher = publisher
+        self._on_shutdown = on_shutdown
+
+    # the live picture
+
+    def snapshot(self) -> Snapshot:
+        """Everything live, at once."""
+        return self._picture.snapshot()
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Hear every event; the returned function ends it."""
+        return self._publisher.subscribe(subscriber)
+
+    def site_view(self) -> SiteView:
+        """The site as a whole."""
+        return self._picture.site()
+
+    def station_view(self, station_id: str) -> StationView | None:
+        """One station."""
+        return self._picture.station(station_id)
+
+    def circuit_view(self, circuit_id: str) -> CircuitView | None:
+        """One circuit."""
+        return self._picture.circuit(circuit_id)
+
+    def meter_view(self, meter_id: str) -> MeterView | None:
+        """One site meter."""
+        return self._picture.meter(meter_id)
+
+    def alarm_view(self, key: str) -> AlarmView | None:
+        """One open alarm."""
+        return self._picture.alarm(key)
+
+    def transaction_view(self, key: str) -> TransactionView | None:
+        """A running or recently ended transaction."""
+        return self._picture.running_transaction(key)
+
+    def phase_history(self) -> tuple[PhaseSample, ...]:
+        """The main circuit's current per phase over the last hour, oldest first."""
+        return self._load.phase_history()
+
+    # commands and queries
+
+    async def execute(
+        self, command: Command, *, idempotency_key: str | None = None
+    ) -> CommandResult:
+        """Carry out a command."""
+        return await self._actions.execute(command, idempotency_key)
+
+    def command_result(self, command_id: str) -> CommandResult | None:
+        """What became of a command."""
+        return self._actions.result(command_id)
+
+    async def query(self, query: Query) -> Page[Any]:
+        """A page of transactions, alarms, tokens or OCPP frames, newest first."""
+        if isinstance(query, JournalQuery):
+            return await self._journal.page(
+                query.limit,
+                query.cursor,
+                station_id=query.station_id,
+                action=query.action,
+                text=query.text,
+            )
+        if isinstance(query, TransactionsQuery):
+            transactions = await self._store.read(_transactions, query)
+            views = tuple(self._picture.transaction(item) for item in transactions.items)
+            return Page(views, transactions.next)
+        if isinstance(query, AlarmsQuery):
+            alarms = await self._store.read(lambda tx: tx.alarm_page(query.limit, query.cursor))
+            return Page(tuple(alarm_view(alarm) for alarm in alarms.items), alarms.next)
+        return await self._store.read(lambda tx: tx.token_page(query.limit, query.cursor))
+
+    async def find_transaction(self, key: str) -> TransactionView | None:
+        """Any transaction, old ones too."""
+        shown = self._picture.running_transaction(key)
+        if shown is not None:
+            return shown
+        transaction = await self._store.read(lambda tx: tx.transaction(key))
+        return None if transaction is None else self._picture.transaction(transaction)
+
+    async def receipt_pdf(self, transaction_key: str, language: str = "en") -> bytes:
+        """The receipt of an ended transaction; a second call makes a marked copy."""
+        return await self._billing.receipt_pdf(transaction_key, language)
+
+    async def put_token(self, token: TokenRecord) -> None:
+        """Add or replace a card."""
+        await self._store.commit(lambda tx: tx.put_token(token))
+
+    async def delete_token(self, id_token: str) -> bool:
+        """Take a card out; False when there was none."""
+        return await self._store.commit(lambda tx: tx.delete_token(id_token))
+
+    def request_shutdown(self) -> None:
+        """Stop cleanly, soon: the answer to this request still goes out."""
+        self._on_shutdown()
+
+
+def _transactions(tx: UnitOfWork, query: TransactionsQuery) -> Page[Transaction]:
+    return tx.transaction_page(query.limit, query.cursor, active=query.active)

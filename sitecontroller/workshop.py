@@ -1,0 +1,45 @@
+"""Long work off the loop: PDFs and the like run in one spawned process, so that load management
+keeps its pace. Bounded: beyond `WAITING_MAX` jobs new ones are refused.
+"""
+
+import asyncio
+import functools
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from sitecontroller.domain.errors import OperatingError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+WAITING_MAX = 32
+
+
+class ProcessWorkshop:
+    """One worker process, started at the first job."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._waiting = 0
+
+    async def run(self, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run an importable function with picklable arguments. Raises OperatingError when full."""
+        if self._waiting >= WAITING_MAX:
+            raise OperatingError(
+                f"{WAITING_MAX} documents are waiting already", remedy="Try again in a minute"
+            )
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, functools.partial(fn, *args, **kwargs))
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Stop the worker; a job under way is given up."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
