@@ -50,6 +50,21 @@ class Block:
     count: int
     points: tuple[Point, ...]
 
+    def halves(self) -> tuple["Block", ...]:
+        """Smaller blocks that together hold the same points; none when it can't get smaller.
+
+        For a meter that answers "illegal data address" because something in between is missing.
+        """
+        middle = len(self.points) // 2
+        if middle:
+            return (self._around(self.points[:middle]), self._around(self.points[middle:]))
+        trimmed = self._around(self.points)
+        return () if trimmed.count == self.count else (trimmed,)
+
+    def _around(self, points: tuple[Point, ...]) -> "Block":
+        start = points[0].address
+        return Block(self.name, start, max(point.end for point in points) - start, points)
+
 
 @dataclass(frozen=True, slots=True)
 class SerialSettings:

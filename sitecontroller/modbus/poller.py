@@ -1,0 +1,73 @@
+"""Reads every meter of the site at its own period and tells the rest of the controller.
+
+One task a meter; meters on one bus wait for each other there, buses run side by side. A failure is
+logged once, and so is the recovery.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from sitecontroller.domain.errors import MeterFault, MeterTimeout
+from sitecontroller.domain.metering import MeterReading
+from sitecontroller.ports import Clock, SiteMeter
+
+log = logging.getLogger(__name__)
+
+
+class PolledMeter(SiteMeter, Protocol):
+    """A site meter with its period."""
+
+    @property
+    def period_s(self) -> float: ...
+    def close(self) -> None: ...
+
+
+class Listener(Protocol):
+    """Who hears of samples and failures: the metering service."""
+
+    def meter_measured(self, meter_id: str, reading: MeterReading) -> None: ...
+    def meter_failed(self, meter_id: str, reason: str) -> None: ...
+
+
+class MeterPoller:
+    """Runs until cancelled; closes the buses then."""
+
+    def __init__(self, meters: Sequence[PolledMeter], clock: Clock, listener: Listener) -> None:
+        self._meters, self._clock, self._listener = tuple(meters), clock, listener
+        self._failing: set[str] = set()
+
+    async def run(self) -> None:
+        """Poll all meters for ever; only a fault of our own ends it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for meter in self._meters:
+                    tasks.create_task(self._poll(meter), name=f"meter {meter.meter_id}")
+                await asyncio.Event().wait()  # a site without meters has nothing to poll
+        finally:
+            for meter in self._meters:
+                meter.close()
+
+    async def _poll(self, meter: PolledMeter) -> None:
+        next_s = self._clock.monotonic_s()
+        while True:
+            await self._sample(meter)
+            now_s = self._clock.monotonic_s()
+            missed = max(0, int((now_s - next_s) / meter.period_s))
+            next_s += (missed + 1) * meter.period_s
+            await asyncio.sleep(max(0.0, next_s - now_s))
+
+    async def _sample(self, meter: PolledMeter) -> None:
+        try:
+            reading = await meter.read()
+        except (MeterTimeout, MeterFault) as error:
+            if meter.meter_id not in self._failing:
+                self._failing.add(meter.meter_id)
+                log.warning("meter %s: no usable sample: %s", meter.meter_id, error)
+            self._listener.meter_failed(meter.meter_id, str(error))
+            return
+        if meter.meter_id in self._failing:
+            self._failing.discard(meter.meter_id)
+            log.info("meter %s: samples are good again", meter.meter_id)
+        self._listener.meter_measured(meter.meter_id, reading)
