@@ -1,0 +1,195 @@
+"""The allocator: one frozen snapshot in, one current per EVSE out, each with what binds it.
+
+Admission at the minimum, weighted max-min sharing per phase on the tree, rounding down to each
+station's steps with the remainders handed out by waiting time. Pure and deterministic: the order
+of circuits and demands in the snapshot doesn't matter. It knows nothing of ramps, leases or what
+is on its way; see `exposure` and `stability` for those.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sitecontroller.dlm.admission import STEP_SLACK, admit, minimum_of, order_of
+from sitecontroller.dlm.fill import NOWHERE, fill
+from sitecontroller.dlm.imbalance import ROUNDS_MAX as IMBALANCE_ROUNDS_MAX
+from sitecontroller.dlm.imbalance import tighten_imbalance
+from sitecontroller.dlm.policy import EQUAL_SHARE, Policy
+from sitecontroller.dlm.room import EPSILON_A, Bundle, Room
+from sitecontroller.dlm.snapshot import Demand, Snapshot
+from sitecontroller.domain.topology import EvseKey
+
+ROUNDS_MAX = 16
+"""Of handing out remainders: a 10 A step left over is taken up by 0.1 A steps of a few cars."""
+
+
+class Allocation(NamedTuple):
+    """What an EVSE may draw per phase: 0 or at least its minimum.
+
+    `bound_by` is a circuit or group id, "station" (its own maximum), "car" (it takes no more),
+    "pause" (no room for the minimum, or its contactor rests) or "meter" (nothing measured there).
+    """
+
+    key: EvseKey
+    current_a: float
+    bound_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allocations:
+    """One allocation for every steerable demand of the snapshot."""
+
+    policy: str
+    by_key: dict[EvseKey, Allocation]
+
+    def __getitem__(self, key: EvseKey) -> Allocation:
+        return self.by_key[key]
+
+
+def allocate(snapshot: Snapshot, policy: Policy = EQUAL_SHARE) -> Allocations:
+    """Decide for all demands. Currents never add up to more than any circuit, group or phase has.
+
+    What unsteerable demands may draw (`exposure_a`) is taken off first.
+    """
+    room = Room(snapshot)
+    steerable: list[Demand] = []
+    for demand in snapshot.demands:
+        if demand.steerable:
+            steerable.append(demand)
+        else:
+            for entry in room.entries(demand):
+                room.free_a[entry] -= demand.exposure_a
+    steerable.sort(key=order_of)
+    result = _Round(room, policy).decide(steerable)
+    for number in range(IMBALANCE_ROUNDS_MAX):
+        if not tighten_imbalance(room, snapshot, steerable, result, number):
+            break
+        result = _Round(room, policy).decide(steerable)
+    return Allocations(policy.name, result)
+
+
+class _Round:
+    """One pass through admission, sharing and rounding over a given room."""
+
+    def __init__(self, room: Room, policy: Policy) -> None:
+        self._room = room
+        self._policy = policy
+        self._free_a = room.free_a.copy()
+        self._result: dict[EvseKey, Allocation] = {}
+
+    def decide(self, demands: list[Demand]) -> dict[EvseKey, Allocation]:
+        wanting: list[Demand] = []
+        sleeping: list[Demand] = []
+        for demand in demands:
+            if not demand.may_start and demand.limit_a == 0:
+                self._pause(demand, "its contactor rests")
+            elif demand.current_a_max < minimum_of(demand) - EPSILON_A:
+                self._pause(demand, "its maximum is below its minimum")
+            elif demand.wants:
+                wanting.append(demand)
+            else:
+                sleeping.append(demand)
+        self._share(wanting)
+        if sleeping:
+            self._offer_minimum(sleeping)
+        return self._result
+
+    def _share(self, demands: list[Demand]) -> None:
+        admitted, minimum_a, bundles = self._admit(demands)
+        if not admitted:
+            return
+        maximum_a = [max(m, ceiling_of(d)) for d, m in zip(admitted, minimum_a, strict=True)]
+        weight = [self._policy.weight_of(demand) for demand in admitted]
+        filled = fill(minimum_a, maximum_a, weight, bundles, self._free_a)
+        step_a = [demand.step_a for demand in admitted]
+        steps = [
+            int(current / step + STEP_SLACK)
+            for current, step in zip(filled.current_a, step_a, strict=True)
+        ]
+        self._take(bundles, [n * s - m for n, s, m in zip(steps, step_a, minimum_a, strict=True)])
+        self._hand_out_remainders(bundles, steps, step_a, maximum_a)
+        labels = self._room.labels
+        for number, demand in enumerate(admitted):
+            entry = filled.bound_by[number]
+            current_a = round(steps[number] * step_a[number], 6)
+            if entry != NOWHERE:
+                bound_by, reason = labels[entry].bound_by, labels[entry].text
+            elif demand.need_a is not None and demand.need_a < demand.current_a_max:
+                bound_by, reason = "car", "the car takes no more"
+            else:
+                bound_by, reason = "station", "the station's maximum"
+            self._result[demand.key] = Allocation(demand.key, current_a, bound_by, reason)
+
+    def _offer_minimum(self, demands: list[Demand]) -> None:
+        admitted, minimum_a, _ = self._admit(demands)
+        for demand, current_a in zip(admitted, minimum_a, strict=True):
+            self._result[demand.key] = Allocation(
+                demand.key, current_a, "car", "the car takes nothing"
+            )
+
+    def _admit(self, demands: list[Demand]) -> tuple[list[Demand], list[float], list[Bundle]]:
+        """Admitted demands with their minima and bundles; the others are paused with a reason."""
+        minimum_a = [minimum_of(demand) for demand in demands]
+        bundles = self._room.bundles(demands)
+        refused = admit(len(demands), minimum_a, bundles, self._free_a)
+        if not refused:
+            return demands, minimum_a, bundles
+        for number, entry in refused.items():
+            label = self._room.labels[entry]
+            if label.bound_by == "meter":
+                self._result[demands[number].key] = Allocation(
+                    demands[number].key, 0.0, "meter", label.text
+                )
+            else:
+                self._pause(demands[number], f"no room for {minimum_a[number]:g} A: {label.text}")
+        kept = [number for number in range(len(demands)) if number not in refused]
+        demands = [demands[number] for number in kept]
+        return demands, [minimum_a[number] for number in kept], self._room.bundles(demands)
+
+    def _take(self, bundles: list[Bundle], current_a: list[float]) -> None:
+        for bundle in bundles:
+            sum_a = sum([current_a[number] for number in bundle.members])
+            for entry in bundle.entries:
+                self._free_a[entry] -= sum_a
+
+    def _hand_out_remainders(
+        self,
+        bundles: list[Bundle],
+        steps: list[int],
+        step_a: list[float],
+        maximum_a: list[float],
+    ) -> None:
+        """One step each per round, whoever waited longest first, while there is room for it."""
+        free_a = self._free_a
+        slack_a = {id(b): min([free_a[entry] for entry in b.entries]) for b in bundles}
+        open_bundles = [
+            (number, bundle.entries)
+            for bundle in bundles
+            for number in bundle.members
+            if slack_a[id(bundle)] >= step_a[number] - EPSILON_A
+        ]
+        open_bundles.sort()
+        for _ in range(ROUNDS_MAX):
+            served = []
+            for number, entries in open_bundles:
+                step = step_a[number]
+                if (steps[number] + 1) * step > maximum_a[number] + EPSILON_A:
+                    continue
+                if min([free_a[entry] for entry in entries]) >= step - EPSILON_A:
+                    steps[number] += 1
+                    for entry in entries:
+                        free_a[entry] -= step
+                    served.append((number, entries))
+            if not served:
+                break
+            open_bundles = served
+
+    def _pause(self, demand: Demand, reason: str) -> None:
+        self._result[demand.key] = Allocation(demand.key, 0.0, "pause", reason)
+
+
+def ceiling_of(demand: Demand) -> float:
+    """The most worth giving: the station's maximum, or what the car was seen to take."""
+    if demand.need_a is None:
+        return demand.current_a_max
+    return min(demand.current_a_max, demand.need_a)
