@@ -6,22 +6,16 @@ logged once, and so is the recovery.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 from sitecontroller.domain.errors import MeterFault, MeterTimeout
 from sitecontroller.domain.metering import MeterReading
-from sitecontroller.ports import Clock, SiteMeter
+from sitecontroller.domain.topology import Meter
+from sitecontroller.modbus.meter import BusMeter, connect_meters
+from sitecontroller.ports import Clock
 
 log = logging.getLogger(__name__)
-
-
-class PolledMeter(SiteMeter, Protocol):
-    """A site meter with its period."""
-
-    @property
-    def period_s(self) -> float: ...
-    def close(self) -> None: ...
 
 
 class Listener(Protocol):
@@ -32,10 +26,14 @@ class Listener(Protocol):
 
 
 class MeterPoller:
-    """Runs until cancelled; closes the buses then."""
+    """Runs until cancelled; closes the buses then, and opens them again if run once more.
 
-    def __init__(self, meters: Sequence[PolledMeter], clock: Clock, listener: Listener) -> None:
-        self._meters, self._clock, self._listener = tuple(meters), clock, listener
+    ConfigurationError when a meter's model or address can't be used.
+    """
+
+    def __init__(self, meters: Iterable[Meter], clock: Clock, listener: Listener) -> None:
+        self._meters = connect_meters(meters, clock)
+        self._clock, self._listener = clock, listener
         self._failing: set[str] = set()
 
     async def run(self) -> None:
@@ -49,7 +47,7 @@ class MeterPoller:
             for meter in self._meters:
                 meter.close()
 
-    async def _poll(self, meter: PolledMeter) -> None:
+    async def _poll(self, meter: BusMeter) -> None:
         next_s = self._clock.monotonic_s()
         while True:
             await self._sample(meter)
@@ -58,7 +56,7 @@ class MeterPoller:
             next_s += (missed + 1) * meter.period_s
             await asyncio.sleep(max(0.0, next_s - now_s))
 
-    async def _sample(self, meter: PolledMeter) -> None:
+    async def _sample(self, meter: BusMeter) -> None:
         try:
             reading = await meter.read()
         except (MeterTimeout, MeterFault) as error:
