@@ -1,0 +1,125 @@
+"""A receipt as it was issued: everything on the paper, in figures, independent of language.
+
+Built once from a priced transaction and never changed; a reprint is made from this alone. What is
+rounded on its lines adds up to its totals.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_FLOOR, Decimal
+
+from sitecontroller.domain.errors import NoTariff
+from sitecontroller.domain.ids import masked
+from sitecontroller.domain.money import Money, minor_digits
+from sitecontroller.domain.rating import Price, PriceLine, VatLine
+from sitecontroller.domain.tariff import TariffDimension
+from sitecontroller.domain.transaction import Transaction, TransactionFlag
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLine:
+    """`volume` × `unit_price`; `amount` is rounded, with VAT where the tariff's prices have it."""
+
+    dimension: TariffDimension
+    volume: Decimal
+    unit_price: Decimal
+    vat_percent: Decimal
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptDocument:
+    """What a receipt says. Instants are UTC; `time_zone` (IANA) is how they are printed.
+
+    `lines` add up to `total` where `tax_included`, else to `total_net`; the `gross` of
+    `vat_lines` add up to `total`. `id_token` is masked.
+    """
+
+    number: str
+    seller: str
+    issued_at: datetime
+    time_zone: str
+    evse_code: str
+    transaction_key: str
+    id_token: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    meter_start_wh: float | None
+    meter_stop_wh: float | None
+    energy_wh: Decimal | None
+    tariff_name: str
+    tax_included: bool
+    lines: tuple[ReceiptLine, ...]
+    vat_lines: tuple[VatLine, ...]
+    total_net: Money
+    total: Money
+    flags: tuple[TransactionFlag, ...] = ()
+
+
+def receipt_document(
+    transaction: Transaction,
+    *,
+    number: str,
+    site_name: str,
+    issued_at: datetime,
+    time_zone: str,
+    evse_code: str,
+) -> ReceiptDocument:
+    """The receipt of a priced transaction; NoTariff where it has no price (never one over 0)."""
+    price, tariff = transaction.price, transaction.tariff
+    if price is None or tariff is None:
+        raise NoTariff(
+            f"transaction {transaction.key} has no price: no tariff was valid when it started",
+            remedy="Agree on a price with the driver and note it by hand; set up a tariff",
+        )
+    return ReceiptDocument(
+        number=number,
+        seller=site_name,
+        issued_at=issued_at,
+        time_zone=time_zone,
+        evse_code=evse_code,
+        transaction_key=transaction.key,
+        id_token=masked(transaction.id_token.id_token) if transaction.id_token else None,
+        started_at=transaction.started_at,
+        ended_at=transaction.ended_at,
+        meter_start_wh=transaction.meter_start_wh,
+        meter_stop_wh=transaction.meter_stop_wh,
+        energy_wh=transaction.energy_wh,
+        tariff_name=tariff.name,
+        tax_included=tariff.tax_included,
+        lines=_lines(price, tax_included=tariff.tax_included),
+        vat_lines=price.vat_lines,
+        total_net=price.total_net,
+        total=price.total,
+        flags=tuple(sorted(transaction.flags)),
+    )
+
+
+def _lines(price: Price, *, tax_included: bool) -> tuple[ReceiptLine, ...]:
+    """The lines with amounts that add up to the rounded sum of their VAT rate."""
+    amounts: dict[int, Money] = {}
+    for vat_line in price.vat_lines:
+        of_rate = [
+            (place, line)
+            for place, line in enumerate(price.lines)
+            if line.vat_percent == vat_line.vat_percent
+        ]
+        total = vat_line.gross if tax_included else vat_line.net
+        shares = _shares([line for _, line in of_rate], total)
+        amounts.update(zip((place for place, _ in of_rate), shares, strict=True))
+    return tuple(
+        ReceiptLine(line.dimension, line.volume, line.unit_price, line.vat_percent, amounts[place])
+        for place, line in enumerate(price.lines)
+    )
+
+
+def _shares(lines: list[PriceLine], total: Money) -> list[Money]:
+    """Round each line down, then give the missing cents to the largest remainders."""
+    unit = Decimal(1).scaleb(-minor_digits(total.currency))
+    exact = [line.amount.amount / unit for line in lines]
+    minor = [int(amount.to_integral_value(ROUND_FLOOR)) for amount in exact]
+    missing = total.amount_minor - sum(minor)
+    assert 0 <= missing <= len(lines), "a sum is rounded by less than its lines"
+    for place in sorted(range(len(lines)), key=lambda i: minor[i] - exact[i])[:missing]:
+        minor[place] += 1
+    return [Money.from_minor(amount, total.currency) for amount in minor]
