@@ -85,22 +85,24 @@ def encode_error(
     )
 
 
-@cache
 def request_schema(version: OcppVersion, action: str) -> dict[str, Any] | None:
     """The JSON schema of an action's CALL; None where the version has no such action."""
-    return _schema(version, action + _REQUEST_ENDINGS[version])
+    return _request_schema(version, action) if action in actions(version) else None
 
 
-@cache
 def request_validator(version: OcppVersion, action: str) -> jsonschema_rs.Validator | None:
     """Checks an action's CALL payload; None where the version has no such action."""
-    return _compiled(request_schema(version, action))
+    return _request_validator(version, action) if action in actions(version) else None
 
 
-@cache
+def response_schema(version: OcppVersion, action: str) -> dict[str, Any] | None:
+    """The JSON schema of an action's CALLRESULT; None where the version has no such action."""
+    return _response_schema(version, action) if action in actions(version) else None
+
+
 def response_validator(version: OcppVersion, action: str) -> jsonschema_rs.Validator | None:
     """Checks an action's CALLRESULT payload; None where the version has no such action."""
-    return _compiled(_schema(version, action + "Response"))
+    return _response_validator(version, action) if action in actions(version) else None
 
 
 @cache
@@ -121,20 +123,34 @@ def violations(validator: jsonschema_rs.Validator, payload: Any, at_most: int = 
     return found
 
 
-def _schema(version: OcppVersion, name: str) -> dict[str, Any] | None:
-    if name.removesuffix("Response").removesuffix("Request") not in actions(version):
-        return None
-    schema: dict[str, Any] = orjson.loads(
-        (_folder(version) / f"{name}.json").read_text(encoding="utf-8-sig")
-    )
+# Cached by known actions only: what a station invents must not grow these tables.
+
+
+@cache
+def _request_schema(version: OcppVersion, action: str) -> dict[str, Any]:
+    return _schema(version, action + _REQUEST_ENDINGS[version])
+
+
+@cache
+def _response_schema(version: OcppVersion, action: str) -> dict[str, Any]:
+    return _schema(version, action + "Response")
+
+
+@cache
+def _request_validator(version: OcppVersion, action: str) -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(_request_schema(version, action), validate_formats=False)
+
+
+@cache
+def _response_validator(version: OcppVersion, action: str) -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(_response_schema(version, action), validate_formats=False)
+
+
+def _schema(version: OcppVersion, name: str) -> dict[str, Any]:
+    text = (_folder(version) / f"{name}.json").read_text(encoding="utf-8-sig")
+    schema: dict[str, Any] = orjson.loads(text)
     return schema
 
 
 def _folder(version: OcppVersion) -> Traversable:
     return resources.files("ocpp") / _FOLDERS[version] / "schemas"
-
-
-def _compiled(schema: dict[str, Any] | None) -> jsonschema_rs.Validator | None:
-    if schema is None:
-        return None
-    return jsonschema_rs.validator_for(schema, validate_formats=False)

@@ -1,40 +1,118 @@
-"""One RPC session with one station over one WebSocket connection (signatures; body follows)."""
+"""One RPC session with one station over one WebSocket connection.
 
-from collections.abc import Callable
+The station's CALLs are answered one after the other; its answers to ours are taken at once, also
+while a CALL waits for its commit. Nothing a station sends ends the session: it is repaired,
+answered with a CALLERROR, or counted and dropped. A CALL whose facts could not be stored gets no
+reply, so the station sends it again. Of the connection this module knows four methods; log-in and
+replacement are the server's.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
+from sitecontroller.domain.errors import (
+    CallRefused,
+    FieldError,
+    InvalidInput,
+    OperatingError,
+    StoreUnavailable,
+)
 from sitecontroller.domain.station import OcppVersion
-from sitecontroller.ocpp.commands import Priority
-from sitecontroller.ports import StationLink
+from sitecontroller.ocpp import frames, gate
+from sitecontroller.ocpp.commands import CommandQueue, Priority
+from sitecontroller.ocpp.frames import CallFault
+from sitecontroller.ocpp.gate import InboundAnswer, InboundCall, Refusal
+from sitecontroller.ocpp.link import Dialect, LinkTraits, Liveness, Wire
+from sitecontroller.ocpp.repair import Conformance, mend
+from sitecontroller.ports import Clock, Journal
+
+__all__ = ["Dialect", "LinkTraits", "Session"]
+
+log = logging.getLogger(__name__)
+
+BOOT_WAIT_S = 30.0
+"""Without a BootNotification our CALLs start this long after the connection (Q12)."""
+POLL_S = 60.0
+"""A silent link without pings is asked something this often (Q09)."""
+POLLS_LOST_MAX = 2
+PONG_WAIT_S = 20.0
+ANSWERS_KEPT = 64
+REPEAT_S = 120.0
+"""A CALL sent again within this time, id and body the same, gets the first answer (Q18). Stations
+that use one id for ever are the reason for an end."""
+ANSWERED_ANEW = frozenset({"Heartbeat", "BootNotification"})
+"""Their answer is the time of day: an old one would set the station's clock back."""
+NEVER_REFUSED = frozenset(
+    {"StartTransaction", "StopTransaction", "MeterValues", "TransactionEvent"}
+)
+"""Energy and money: handed on whatever their schema says (Q22)."""
+INBOX_MAX = 64
+JOURNAL_CHARS_MAX = 64 * 1024
+OUR_FAULT = CallFault("InternalError", "The controller could not answer this message")
+DRAIN_S = 2.0
+"""How long an answer in the making may still take when its connection has ended."""
 
 
-class Dialect(StationLink, Protocol):
-    """One version's two halves: answers what the station says, says what we have to say."""
-
-    async def answer(
-        self, action: str, payload: dict[str, Any], received_at: datetime
-    ) -> dict[str, Any]:
-        """The CALLRESULT's payload. Raises CallFault for a CALLERROR.
-
-        Payloads of StartTransaction, StopTransaction, MeterValues and TransactionEvent come even
-        when required fields are missing; all others fit their schema, but for enum values that
-        the schema doesn't know.
-        """
-
-    async def poll(self) -> None:
-        """One cheap CALL that proves the link lives."""
-
-    def booted(self) -> bool:
-        """Whether a BootNotification has been answered on this connection."""
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    body: bytes
+    reply: bytes
+    until_s: float
 
 
 class Session:
-    """Calls in and out of one connection; `generation` tells it from earlier ones."""
+    """Calls in and out of one connection; `generation` tells it from earlier ones.
 
-    station_id: str
-    version: OcppVersion
-    generation: int
+    `heard` is called for every sign of life. `calls_allowed` is set when our CALLs may go out.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        *,
+        station_id: str,
+        version: OcppVersion,
+        generation: int,
+        clock: Clock,
+        journal: Journal,
+        conformance: Conformance,
+        traits: LinkTraits,
+        heard: Callable[[str], None],
+    ) -> None:
+        self.station_id = station_id
+        self.version = version
+        self.generation = generation
+        self.traits = traits
+        self.calls_allowed = asyncio.Event()
+        self.unsolicited = 0
+        """Answers to no call of ours, dropped."""
+        self._wire = wire
+        self._clock = clock
+        self._journal = journal
+        self._conformance = conformance
+        self._heard = heard
+        self._loop = asyncio.get_running_loop()
+        self._commands = CommandQueue(wire.send, holding_s=BOOT_WAIT_S, gap_s=traits.command_gap_s)
+        self._dialect: Dialect | None = None
+        self._inbox: deque[tuple[InboundCall, datetime, float]] = deque()
+        self._room = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._answered: OrderedDict[gate.MessageId, _Answered] = OrderedDict()
+        self._after_reply: list[Callable[[], None]] = []
+        self._boot_seen = False
+        self._ended = False
+        self._liveness = Liveness(traits.ping_interval_s or POLL_S)
+        self._faults_logged: set[str] = set()
+        self._id_prefix = f"{int(clock.now().timestamp() * 1000):x}"
+        self._ids = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # what the dialect and the services use
 
     async def call(
         self,
@@ -45,21 +123,339 @@ class Session:
         deadline_s: float = 30.0,
         key: str | None = None,
     ) -> dict[str, Any]:
-        """Send a CALL and return its CALLRESULT's payload.
+        """Send a CALL and return its CALLRESULT's payload, mended where it broke its schema.
 
-        Raises CallRefused (CALLERROR), CallTimeout, ConnectionLost, or LimitSuperseded when a
-        newer call with the same `key` took its place before it was sent.
+        Raises CallRefused (CALLERROR), CallTimeout, ConnectionLost, LimitSuperseded when a newer
+        call with the same `key` took its place before it was sent, or InvalidInput when the
+        payload breaks the schema.
         """
-        raise NotImplementedError
+        self._check_outgoing(action, payload)
+        self._ids += 1
+        message_id = f"{self._id_prefix}-{self._ids}"
+        frame = frames.encode_call(message_id, action, payload)
+        return await self._commands.call(
+            message_id, action, frame, priority=priority, deadline_s=deadline_s, key=key
+        )
 
     def after_reply(self, callback: Callable[[], None]) -> None:
-        """Run `callback` once the reply that is being made now has been written."""
-        raise NotImplementedError
+        """Run `callback` once the CALLRESULT that is being made now has been written."""
+        self._after_reply.append(callback)
 
     def boot_answered(self) -> None:
         """Let our CALLs go out once the reply that is being made now has been written (Q12)."""
-        raise NotImplementedError
+        self._after_reply.append(self._allow_calls)
 
     async def close(self, reason: str) -> None:
         """End the connection (1001)."""
-        raise NotImplementedError
+        await self._wire.close(reason)
+
+    # what the server uses
+
+    async def run(self, dialect: Dialect) -> None:
+        """Serve the connection until it ends."""
+        self._dialect = dialect
+        boot_timer = self._loop.call_later(BOOT_WAIT_S, self._boot_overdue)
+        self._spawn(self._watch())
+        try:
+            while (raw := await self._wire.receive()) is not None:
+                self._note_life()
+                self._take(raw)
+                if len(self._inbox) >= INBOX_MAX:
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            boot_timer.cancel()
+            self.end("the connection to the station was lost")
+
+    def end(self, reason: str) -> None:
+        """Fail what is under way and answer nothing more. The connection itself stays as it is."""
+        if self._ended:
+            return
+        self._ended = True
+        self._commands.lose(reason)
+        self._inbox.clear()
+        self._room.set()
+        for task in self._tasks:
+            task.cancel()
+
+    def abort(self, reason: str) -> None:
+        """End the session and drop its connection, at once and without a close frame."""
+        self.end(reason)
+        if self._worker is not None:
+            self._worker.cancel()
+        self._wire.abort()
+
+    async def settled(self) -> None:
+        """Wait, but not long, until nothing of this session runs any more."""
+        tasks = {*self._tasks, *([self._worker] if self._worker is not None else [])}
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
+            for task in late:
+                task.cancel()
+
+    async def answers_ping(self, within_s: float) -> bool:
+        """Whether the station's end of the connection is alive."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._wire.ping()
+        except TimeoutError:
+            return False
+
+    # frames in
+
+    def _take(self, raw: bytes) -> None:
+        frame = gate.read(raw)
+        if type(frame) is InboundCall:
+            self._inbox.append((frame, self._clock.now(), self._loop.time()))
+            self._record("in", "call", raw, frame.action, str(frame.message_id))
+            if frame.repairs:
+                self._conformance.note("frame", *frame.repairs)
+            if self._worker is None:
+                self._worker = self._loop.create_task(self._work())
+        elif type(frame) is InboundAnswer:
+            self._settle(frame, raw)
+        else:
+            assert isinstance(frame, Refusal)
+            self._refuse(frame, raw)
+
+    def _refuse(self, refusal: Refusal, raw: bytes) -> None:
+        self._record("in", "invalid", raw, None, _text_or_none(refusal.message_id))
+        self._conformance.note("frame", refusal.reason)
+        message_id = refusal.message_id
+        if message_id is None and self.version is not OcppVersion.V16:
+            message_id = frames.NO_MESSAGE_ID
+        if message_id is not None and refusal.answerable:
+            self._send_error(message_id, CallFault(refusal.code, refusal.reason), None, None)
+
+    def _settle(self, answer: InboundAnswer, raw: bytes) -> None:
+        action = self._commands.action_of(answer.message_id)
+        kind = "error" if answer.payload is None else "result"
+        self._record("in", kind, raw, action, answer.message_id)
+        if answer.repairs:
+            self._conformance.note("frame", *answer.repairs)
+        if action is None:
+            self.unsolicited += 1
+            self._conformance.note("frame", "an answer to no call, or a late one")
+            return
+        if answer.payload is None:
+            refused = CallRefused(answer.error_code, answer.description, answer.details)
+            self._commands.settle(answer.message_id, refused)
+            return
+        payload = answer.payload
+        validator = frames.response_validator(self.version, action)
+        schema = frames.response_schema(self.version, action)
+        if validator is not None and schema is not None and not validator.is_valid(payload):
+            mended = mend(schema, payload)
+            self._conformance.note(f"answer to {action}", *mended.violations)
+            payload = mended.payload
+        self._commands.settle(answer.message_id, payload)
+
+    async def _work(self) -> None:
+        """Answer the inbox, one CALL after the other, and end when it is empty."""
+        try:
+            while self._inbox:
+                call, received_at, since_s = self._inbox.popleft()
+                await self._reply(call, received_at, since_s)
+                if len(self._inbox) < INBOX_MAX:
+                    self._room.set()
+                await self._wire.drain()
+        finally:
+            self._worker = None
+
+    async def _reply(self, call: InboundCall, received_at: datetime, since_s: float) -> None:
+        self._after_reply.clear()
+        earlier = self._answered.get(call.message_id)
+        if earlier is not None and earlier.body == call.body and since_s < earlier.until_s:
+            self._conformance.note("frame", "a CALL sent again")
+            self._send_reply("result", earlier.reply, call, since_s)
+            return
+        try:
+            reply = frames.encode_result(call.message_id, await self._result(call, received_at))
+        except CallFault as fault:
+            self._send_error(call.message_id, fault, call.action, since_s)
+            return
+        except StoreUnavailable as error:
+            self._log_once(call.action, f"not stored, so not answered: {error}")
+            return
+        except Exception:
+            self._log_fault(call.action)
+            self._send_error(call.message_id, OUR_FAULT, call.action, since_s)
+            return
+        self._remember(call, reply)
+        self._send_reply("result", reply, call, since_s)
+        for callback in self._after_reply:
+            callback()
+
+    async def _result(self, call: InboundCall, received_at: datetime) -> dict[str, Any]:
+        """The checked payload of a CALLRESULT. Raises CallFault or whatever the services raise."""
+        action = call.action
+        check = frames.request_validator(self.version, action)
+        check_result = frames.response_validator(self.version, action)
+        if check is None or check_result is None:
+            self._conformance.note("frame", f"unknown action '{action}'")
+            raise CallFault("NotImplemented", f"'{action}' is no action of OCPP {self.version}")
+        payload = call.payload if check.is_valid(call.payload) else self._mended(call)
+        if action == "BootNotification":
+            self._boot_seen = True
+        assert self._dialect is not None, "a frame came before run()"
+        result = await self._dialect.answer(action, payload, received_at)
+        if not check_result.is_valid(result):
+            raise AssertionError(
+                f"our answer to {action} breaks its schema: "
+                + "; ".join(frames.violations(check_result, result))
+            )
+        return result
+
+    def _mended(self, call: InboundCall) -> dict[str, Any]:
+        schema = frames.request_schema(self.version, call.action)
+        assert schema is not None, "a payload was checked against a schema"
+        mended = mend(schema, call.payload)
+        self._conformance.note(call.action, *mended.violations)
+        if mended.missing and call.action not in NEVER_REFUSED:
+            names = ", ".join(mended.missing)
+            raise CallFault("OccurrenceConstraintViolation", f"Missing or not readable: {names}")
+        return mended.payload
+
+    def _remember(self, call: InboundCall, reply: bytes) -> None:
+        if call.action in ANSWERED_ANEW:
+            return
+        self._answered[call.message_id] = _Answered(call.body, reply, self._loop.time() + REPEAT_S)
+        if len(self._answered) > ANSWERS_KEPT:
+            self._answered.popitem(last=False)
+
+    # frames out
+
+    def _send_reply(self, kind: str, reply: bytes, call: InboundCall, since_s: float) -> None:
+        if self._ended:
+            return
+        self._wire.send(reply)
+        self._record("out", kind, reply, call.action, str(call.message_id), since_s)
+
+    def _send_error(
+        self,
+        message_id: gate.MessageId,
+        fault: CallFault,
+        action: str | None,
+        since_s: float | None,
+    ) -> None:
+        if self._ended:
+            return
+        frame = frames.encode_error(
+            self.version, message_id, fault.code, fault.description, fault.details
+        )
+        self._wire.send(frame)
+        self._record("out", "error", frame, action, str(message_id), since_s)
+
+    def _check_outgoing(self, action: str, payload: dict[str, Any]) -> None:
+        check = frames.request_validator(self.version, action)
+        if check is None:
+            raise InvalidInput(
+                f"OCPP {self.version} has no action '{action}'",
+                errors=(FieldError("action", f"is one of {sorted(frames.actions(self.version))}"),),
+            )
+        if not check.is_valid(payload):
+            found = frames.violations(check, payload)
+            raise InvalidInput(
+                f"This is no valid {action} of OCPP {self.version}",
+                errors=tuple(FieldError(*text.split(": ", 1)) for text in found),
+            )
+
+    # life of the link
+
+    def _allow_calls(self) -> None:
+        self.calls_allowed.set()
+        self._commands.open()
+
+    def _boot_overdue(self) -> None:
+        """No boot since the connection: a station that was never off, or one that forgot (Q12)."""
+        if self._boot_seen or self._ended:
+            return
+        self._allow_calls()
+        self._spawn(self._ask_for_boot())
+
+    async def _ask_for_boot(self) -> None:
+        await _attempt(
+            self.call(
+                "TriggerMessage",
+                {"requestedMessage": "BootNotification"},
+                priority=Priority.HOUSEKEEPING,
+            )
+        )
+
+    def _note_life(self) -> None:
+        self._liveness.note()
+        self._heard(self.station_id)
+
+    async def _watch(self) -> None:
+        """Drop the connection when nobody is at its other end any more."""
+        if self.traits.ping_interval_s is not None:
+            await self._liveness.until_silent(self._pinged, 1)
+        else:
+            await self._liveness.until_silent(self._polled, POLLS_LOST_MAX)
+        silent_s = self._liveness.silent_s
+        log.warning("%s: silent for %.0f s, connection dropped", self.station_id, silent_s)
+        self._wire.abort()
+
+    async def _pinged(self) -> bool:
+        alive = await self.answers_ping(PONG_WAIT_S)
+        if alive:
+            self._heard(self.station_id)
+        return alive
+
+    async def _polled(self) -> bool:
+        """Before our CALLs are allowed there is nothing to ask with."""
+        if self._dialect is None or not self.calls_allowed.is_set():
+            return True
+        return await _attempt(self._dialect.poll())
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # journal and log
+
+    def _record(
+        self,
+        direction: str,
+        kind: str,
+        frame: bytes,
+        action: str | None,
+        message_id: str | None,
+        since_s: float | None = None,
+    ) -> None:
+        text = frame.decode(errors="replace")
+        self._journal.record(
+            self.station_id,
+            direction,
+            kind,
+            text if len(text) <= JOURNAL_CHARS_MAX else text[:JOURNAL_CHARS_MAX],
+            action=action,
+            message_id=message_id,
+            latency_ms=None if since_s is None else (self._loop.time() - since_s) * 1000,
+        )
+
+    def _log_once(self, action: str, sentence: str) -> None:
+        if action not in self._faults_logged:
+            self._faults_logged.add(action)
+            log.error("%s: %s %s", self.station_id, action, sentence)
+
+    def _log_fault(self, action: str) -> None:
+        if action not in self._faults_logged:
+            self._faults_logged.add(action)
+            log.exception("%s: %s could not be answered", self.station_id, action)
+
+
+async def _attempt(call: Awaitable[object]) -> bool:
+    """Whether the station answered, be it with a refusal."""
+    try:
+        await call
+    except CallRefused:
+        return True
+    except OperatingError:
+        return False
+    return True
+
+
+def _text_or_none(message_id: gate.MessageId | None) -> str | None:
+    return None if message_id is None else str(message_id)

@@ -1,0 +1,102 @@
+"""What a session stands between: a dialect above, a WebSocket below, and how the link is kept.
+
+`Dialect` is one version's two halves, `Wire` the little that is needed of a WebSocket library,
+`LinkTraits` what one model wants done differently, `Liveness` the watch over a silent link.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sitecontroller.ocpp.commands import HOUSEKEEPING_GAP_S
+from sitecontroller.ports import StationLink
+
+
+class Dialect(StationLink, Protocol):
+    """One version's two halves: answers what the station says, says what we have to say."""
+
+    async def answer(
+        self, action: str, payload: dict[str, Any], received_at: datetime
+    ) -> dict[str, Any]:
+        """The CALLRESULT's payload. Raises CallFault for a CALLERROR.
+
+        Payloads of StartTransaction, StopTransaction, MeterValues and TransactionEvent come even
+        when required fields are missing; all others have them. Words that the schema doesn't know
+        and texts that are too long come as they are.
+        """
+
+    async def poll(self) -> None:
+        """One cheap CALL that proves the link lives."""
+
+    def booted(self) -> bool:
+        """Whether a BootNotification has been answered on this connection."""
+
+
+class Wire(Protocol):
+    """What a session needs of a WebSocket connection; the server makes it of its library's."""
+
+    async def receive(self) -> bytes | None:
+        """The next data frame; None: the connection has ended."""
+
+    def send(self, frame: bytes) -> None:
+        """Write a text frame; returns at once, does nothing on a connection that has ended."""
+
+    async def drain(self) -> None:
+        """Wait while the station reads too slowly."""
+
+    async def ping(self) -> bool:
+        """Whether a pong came; False when the connection ends."""
+
+    async def close(self, reason: str) -> None:
+        """End with a close frame (1001)."""
+
+    def abort(self) -> None:
+        """Drop the TCP connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTraits:
+    """How one station wants its connection treated; facts of a model, kept as data."""
+
+    ping_interval_s: float | None = 20.0
+    """None: it drops connections that ping; an OCPP message every minute instead (Q09)."""
+    answers_pings: bool = True
+    """False: of two connections the newer one wins (Q08)."""
+    reconnects_after_close: bool = True
+    """False: after a close frame it stays away, so its TCP connection is just dropped (Q10)."""
+    login_names: tuple[str, ...] = ()
+    """User names of Basic auth beside the station's id (Q07)."""
+    command_gap_s: float = HOUSEKEEPING_GAP_S
+
+
+class Liveness:
+    """When the other end was last heard, and the questions asked when it is silent (Q09)."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._loop = asyncio.get_running_loop()
+        self._last_s = self._loop.time()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last sign of life."""
+        return self._loop.time() - self._last_s
+
+    def note(self) -> None:
+        """A sign of life."""
+        self._last_s = self._loop.time()
+
+    async def until_silent(self, ask: Callable[[], Awaitable[bool]], attempts: int) -> None:
+        """Ask after each interval of silence; return when `attempts` in a row had no answer."""
+        unanswered = 0
+        while unanswered < attempts:
+            rest_s = self._interval_s - self.silent_s
+            if rest_s > 0:
+                unanswered = 0
+                await asyncio.sleep(rest_s)
+            elif await ask():
+                self.note()
+            else:
+                unanswered += 1
