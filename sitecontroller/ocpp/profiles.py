@@ -208,11 +208,14 @@ def v201_payload(profile: ChargingProfile, evse_id: int, *, digits: int) -> dict
     return {"evseId": evse_id, "chargingProfile": body}
 
 
-def parse_composite(body: dict[str, Any], schedule: object, evse: Evse) -> ScheduledLimit:
+def parse_composite(
+    body: dict[str, Any], schedule: object, evse: Evse, phase_count: int | None = None
+) -> ScheduledLimit:
     """What a composite schedule lets one grid phase draw now, and for how long.
 
-    `schedule` is the part of the answer `body` that holds the periods. Watts without a number of
-    phases count as one phase's: the larger current.
+    `schedule` is the part of the answer `body` that holds the periods; `phase_count` what the
+    last limit was sent for. Watts without any number of phases count as one phase's: the larger
+    current.
     """
     nothing = ScheduledLimit(None, None, body)
     if not isinstance(schedule, dict):
@@ -231,21 +234,25 @@ def parse_composite(body: dict[str, Any], schedule: object, evse: Evse) -> Sched
         return nothing
     duration = known[1][0] if len(known) > 1 else schedule.get("duration")
     return ScheduledLimit(
-        current_a=_current_a(limit, str(schedule.get("chargingRateUnit")), period, evse),
+        current_a=_current_a(
+            limit, str(schedule.get("chargingRateUnit")), period, evse, phase_count
+        ),
         duration_s=int(duration) if isinstance(duration, int | float) else None,
         body=body,
     )
 
 
-def _current_a(limit: float, unit: str, period: dict[str, Any], evse: Evse) -> float:
+def _current_a(
+    limit: float, unit: str, period: dict[str, Any], evse: Evse, phase_count: int | None
+) -> float:
     if unit.strip().upper() != LimitUnit.W:
         return float(limit)
-    phase_count = period.get("numberPhases")
+    said = period.get("numberPhases")
     if evse.supply is Supply.DC:
-        phase_count = evse.phase_count
-    elif phase_count not in (1, 2, 3):
-        phase_count = 1
-    return limit / (NOMINAL_V * phase_count * evse.efficiency)
+        phases = evse.phase_count
+    else:
+        phases = said if said in (1, 2, 3) else phase_count or 1
+    return limit / (NOMINAL_V * phases * evse.efficiency)
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,445 @@
+"""OCPP 1.6: what its stations say to us, and what we say to them, in the domain's words.
+
+Connector n is EVSE n, connector 1; connector 0 is the station. Its words stand here and in
+`v16_words` alone.
+Start, stop and meter values are taken whatever their schema says: no kWh is lost (Q22, Q26).
+"""
+
+from datetime import datetime
+from typing import ClassVar
+
+from sitecontroller.domain.authorization import Authorization
+from sitecontroller.domain.commands import ResetType
+from sitecontroller.domain.errors import InvalidInput
+from sitecontroller.domain.station import (
+    ChargingState,
+    ConnectorStatus,
+    OcppVersion,
+    StationBooted,
+    StatusReported,
+)
+from sitecontroller.domain.transaction import (
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+)
+from sitecontroller.ocpp import profiles
+from sitecontroller.ocpp.commands import Priority
+from sitecontroller.ocpp.dialect import COMPOSITE_DURATION_S, Answer, Inbound, StationDialect
+from sitecontroller.ocpp.profiles import ChargingProfile, Kind, Purpose
+from sitecontroller.ocpp.setup import Setting, SetUpPlan
+from sitecontroller.ocpp.v16_words import (
+    ALLOWED_UNITS,
+    CARD_CHARACTERS_MAX,
+    CARD_STATUSES,
+    KEYS_MAX,
+    KEYS_PER_REQUEST,
+    KEYS_PER_REQUEST_KEY,
+    PURPOSES,
+    SAMPLE_INTERVAL,
+    SAMPLED_MEASURANDS,
+    STATUSES,
+    STOP_REASONS,
+    TRIGGERS,
+    parse_settings,
+    parse_units,
+)
+from sitecontroller.ocpp.values import id_token, integer, number, rows, sendable_token, table, text
+from sitecontroller.ports import CallAnswer, ChargingLimit, ScheduledLimit
+
+
+class Station16(StationDialect):
+    """One connected 1.6 station."""
+
+    version = OcppVersion.V16
+
+    # what it says
+
+    async def _boot_notification(self, payload: Answer, received_at: datetime) -> Answer:
+        return await self._take_boot(
+            StationBooted(
+                station_id=self.station_id,
+                vendor=text(payload.get("chargePointVendor")) or "",
+                model=text(payload.get("chargePointModel")) or "",
+                serial_number=(
+                    text(payload.get("chargePointSerialNumber"))
+                    or text(payload.get("chargeBoxSerialNumber"))
+                ),
+                firmware_version=text(payload.get("firmwareVersion")),
+                reason=None,
+                received_at=received_at,
+            )
+        )
+
+    async def _heartbeat(self, payload: Answer, received_at: datetime) -> Answer:
+        return {"currentTime": self._tell_time()}
+
+    async def _status_notification(self, payload: Answer, received_at: datetime) -> Answer:
+        said = (text(payload.get("status")) or "").casefold()
+        status, charging_state = STATUSES.get(said, (ConnectorStatus.UNKNOWN, None))
+        stamp = payload.get("timestamp")
+        self._fresh(stamp, received_at)
+        connector = integer(payload.get("connectorId")) or 0
+        evse_id = self._status_evse_id(connector, charging_state)
+        await self._report_status(
+            StatusReported(
+                station_id=self.station_id,
+                evse_id=evse_id,
+                connector_id=1 if evse_id else 0,
+                status=status,
+                received_at=received_at,
+                station_at=None if stamp is None else self._time(stamp, received_at).at,
+                charging_state=charging_state,
+                error_code=text(payload.get("errorCode")),
+                vendor_error_code=text(payload.get("vendorErrorCode")),
+                info=text(payload.get("info")),
+                finishing=said == "finishing",
+            )
+        )
+        return {}
+
+    def _status_evse_id(self, connector: int, charging_state: ChargingState | None) -> int:
+        """Q36: connector 0 is the station, but for a box that has one EVSE and calls it 0.
+
+        Such a box gives itself away by a state that a station as a whole can't have.
+        """
+        only = self._only_evse_id()
+        if connector > 0 or only is None:
+            return max(connector, 0)
+        if any(evse_id > 0 and not self._zero_is_evse for evse_id in self._statuses):
+            return 0
+        self._zero_is_evse = self._zero_is_evse or charging_state is not None
+        return only if self._zero_is_evse else 0
+
+    async def _authorize(self, payload: Answer, received_at: datetime) -> Answer:
+        token = self._card(id_token(payload.get("idTag")))
+        if token is None:
+            return {"idTagInfo": {"status": "Invalid"}}
+        verdict = await self._services.authorization.authorize(self.station_id, token)
+        return {"idTagInfo": self._card_info(verdict)}
+
+    async def _start_transaction(self, payload: Answer, received_at: datetime) -> Answer:
+        token = self._card(id_token(payload.get("idTag")))
+        evse_id = integer(payload.get("connectorId")) or self._likeliest_evse_id()
+        time = self._time(payload.get("timestamp"), received_at)
+        outcome = await self._services.transactions.started(
+            TransactionStarted(
+                station_id=self.station_id,
+                evse_id=evse_id,
+                connector_id=1,
+                id_token=token,
+                time=time,
+                received_at=received_at,
+                meter_start_wh=number(payload.get("meterStart")),
+                offline=self._clock.is_late(time, received_at),
+                remote_start_id=self._remote_start_of(evse_id, token),
+                reservation_id=integer(payload.get("reservationId")),
+            )
+        )
+        transaction_id = outcome.transaction.station_transaction_id
+        self._note_transaction(transaction_id, evse_id)
+        return {
+            "transactionId": int(transaction_id),
+            "idTagInfo": self._card_info(outcome.authorization),
+        }
+
+    async def _stop_transaction(self, payload: Answer, received_at: datetime) -> Answer:
+        transaction_id = _transaction_id(payload)
+        evse_id = self._evse_of(transaction_id)
+        time = self._time(payload.get("timestamp"), received_at)
+        reason = (text(payload.get("reason")) or "Local").casefold()
+        verdict = await self._services.transactions.ended(
+            TransactionEnded(
+                station_id=self.station_id,
+                station_transaction_id=transaction_id,
+                time=time,
+                received_at=received_at,
+                evse_id=evse_id,
+                connector_id=None if evse_id is None else 1,
+                id_token=self._card(id_token(payload.get("idTag"))),
+                meter_stop_wh=number(payload.get("meterStop")),
+                readings=tuple(self._read(payload.get("transactionData"), evse_id, received_at)),
+                stop_reason=STOP_REASONS.get(reason, "Other"),
+                offline=self._clock.is_late(time, received_at),
+            )
+        )
+        return {} if verdict is None else {"idTagInfo": self._card_info(verdict)}
+
+    async def _meter_values(self, payload: Answer, received_at: datetime) -> Answer:
+        connector = integer(payload.get("connectorId")) or 0
+        transaction_id = _transaction_id(payload)
+        evse_id = connector if connector > 0 else self._evse_of(transaction_id)
+        values = payload.get("meterValue")
+        stamps = [element.get("timestamp") for element in rows(values, 1000)]
+        if stamps:
+            self._fresh(stamps[-1], received_at)
+        readings = self._read(values, evse_id, received_at)
+        if connector == 0 and transaction_id is None and not self._zero_is_evse:
+            return {}  # the station's own supply meter
+        await self._measured(evse_id, readings, received_at)
+        if readings:
+            time = self._time(stamps[-1], received_at)
+            await self._services.transactions.updated(
+                TransactionUpdated(
+                    station_id=self.station_id,
+                    station_transaction_id=transaction_id,
+                    time=time,
+                    received_at=received_at,
+                    evse_id=evse_id,
+                    connector_id=None if evse_id is None else 1,
+                    readings=tuple(readings),
+                    offline=self._clock.is_late(time, received_at),
+                )
+            )
+        return {}
+
+    async def _data_transfer(self, payload: Answer, received_at: datetime) -> Answer:
+        return {"status": "UnknownVendorId"}
+
+    async def _noted(self, payload: Answer, received_at: datetime) -> Answer:
+        """The journal has it; nothing follows from it."""
+        return {}
+
+    inbound: ClassVar[dict[str, Inbound]] = {
+        "BootNotification": _boot_notification,
+        "Heartbeat": _heartbeat,
+        "StatusNotification": _status_notification,
+        "Authorize": _authorize,
+        "StartTransaction": _start_transaction,
+        "StopTransaction": _stop_transaction,
+        "MeterValues": _meter_values,
+        "DataTransfer": _data_transfer,
+        "DiagnosticsStatusNotification": _noted,
+        "FirmwareStatusNotification": _noted,
+        "LogStatusNotification": _noted,
+        "SecurityEventNotification": _noted,
+        "SignedFirmwareStatusNotification": _noted,
+    }
+
+    _zero_is_evse = False
+    """A box with one EVSE that calls it connector 0."""
+
+    def _card_info(self, verdict: Authorization) -> Answer:
+        info: Answer = {"status": CARD_STATUSES[verdict.status]}
+        if verdict.expires_at is not None:
+            info["expiryDate"] = self._format(verdict.expires_at)
+        if verdict.parent_id_token is not None:
+            info["parentIdTag"] = verdict.parent_id_token[:CARD_CHARACTERS_MAX]
+        return info
+
+    # what we say
+
+    async def start(
+        self, evse_id: int, connector_id: int, id_token: str, remote_start_id: int
+    ) -> CallAnswer:
+        """Q53: always with the connector; CHARX refuses without."""
+        card = sendable_token(
+            id_token, characters_max=CARD_CHARACTERS_MAX, hex_only=self._quirks.id_token_hex
+        )
+        answer = await self._say("RemoteStartTransaction", {"connectorId": evse_id, "idTag": card})
+        if answer.accepted:
+            self._note_remote_start(evse_id, remote_start_id, card)
+        return answer
+
+    async def stop(self, station_transaction_id: str) -> CallAnswer:
+        """End a transaction by the id we gave it."""
+        payload = {"transactionId": int(station_transaction_id)}
+        return await self._say("RemoteStopTransaction", payload, priority=Priority.STOP)
+
+    async def unlock(self, evse_id: int, connector_id: int) -> CallAnswer:
+        """Release the cable."""
+        payload = {"connectorId": evse_id}
+        return await self._say("UnlockConnector", payload, accepted=("Unlocked",))
+
+    async def reset(self, reset_type: ResetType) -> CallAnswer:
+        """Restart the station; a soft one ends transactions properly first."""
+        return await self._say(
+            "Reset", {"type": "Hard" if reset_type is ResetType.IMMEDIATE else "Soft"}
+        )
+
+    async def change_availability(self, evse_id: int | None, *, operative: bool) -> CallAnswer:
+        """One EVSE or all; where the station refuses connector 0, each by itself (Q55)."""
+        kind = "Operative" if operative else "Inoperative"
+
+        async def change(connector: int) -> CallAnswer:
+            payload = {"connectorId": connector, "type": kind}
+            accepted = ("Accepted", "Scheduled")
+            return await self._say("ChangeAvailability", payload, accepted=accepted)
+
+        answer = await change(evse_id or 0)
+        if evse_id is not None or answer.accepted:
+            return answer
+        answers = [await change(evse.evse_id) for evse in self._evses]
+        refused = [single for single in answers if not single.accepted]
+        return (refused or answers or [answer])[0]
+
+    async def trigger(self, message: str, evse_id: int | None) -> CallAnswer:
+        """Ask for a message by its 2.x name."""
+        return await self._trigger(message, evse_id, Priority.ATTENDANT)
+
+    async def _trigger(self, message: str, evse_id: int | None, priority: Priority) -> CallAnswer:
+        requested = TRIGGERS.get(message)
+        if requested is None:
+            known = ", ".join(sorted(TRIGGERS))
+            raise InvalidInput(
+                f"An OCPP 1.6 station can't be asked for {message}", remedy=f"Ask for {known}"
+            )
+        payload: Answer = {"requestedMessage": requested}
+        if evse_id is not None:
+            payload["connectorId"] = evse_id
+        answer = await self._say("TriggerMessage", payload, priority=priority)
+        self._boot_triggered |= answer.accepted and requested == "BootNotification"
+        return answer
+
+    async def poll(self) -> None:
+        """One cheap CALL that proves the link lives."""
+        await self._get_keys(("HeartbeatInterval",), Priority.HOUSEKEEPING)
+
+    async def get_variables(self, names: tuple[str, ...]) -> CallAnswer:
+        """Settings by their keys; none: all it tells."""
+        body = await self._get_keys(names, Priority.ATTENDANT)
+        found = bool(body["configurationKey"])
+        return CallAnswer(found, "Accepted" if found else "UnknownKey", body)
+
+    async def set_variable(self, name: str, value: str) -> CallAnswer:
+        """One setting by its key."""
+        return await self._set_key(name, value, Priority.ATTENDANT)
+
+    async def _set_key(self, name: str, value: str, priority: Priority) -> CallAnswer:
+        return await self._say(
+            "ChangeConfiguration",
+            {"key": name, "value": value},
+            accepted=("Accepted", "RebootRequired"),
+            priority=priority,
+        )
+
+    async def _get_keys(self, names: tuple[str, ...], priority: Priority) -> Answer:
+        """Both lists of every answer; asked in parts where the station takes few keys (Q16)."""
+        known = self.found_settings.get(KEYS_PER_REQUEST_KEY)
+        at_most = max(1, integer(known.value if known else None) or KEYS_PER_REQUEST)
+        parts = [names[i : i + at_most] for i in range(0, len(names), at_most)] or [()]
+        merged: Answer = {"configurationKey": [], "unknownKey": []}
+        for part in parts:
+            answer = await self._say(
+                "GetConfiguration", {"key": list(part)} if part else {}, priority=priority
+            )
+            for name, found in merged.items():
+                said = answer.body.get(name)
+                found += said[:KEYS_MAX] if isinstance(said, list) else []
+        return merged
+
+    # limits
+
+    async def set_fallback(self, evse_id: int, current_a: float, phase_count: int) -> CallAnswer:
+        """The permanent TxDefaultProfile at stack level 0."""
+        profile = profiles.fallback(
+            self._own_evse(evse_id),
+            current_a,
+            phase_count,
+            station_now=self._station_now(),
+            integer=self._quirks.integer_limits,
+        )
+        return await self._set_profile(evse_id, profile, f"fallback-{evse_id}")
+
+    async def set_station_maximum(self, current_a: float) -> CallAnswer:
+        """ChargePointMaxProfile on connector 0."""
+        profile = profiles.station_maximum(
+            self._evses,
+            current_a,
+            station_now=self._station_now(),
+            integer=self._quirks.integer_limits,
+        )
+        return await self._set_profile(0, profile, "maximum")
+
+    async def set_limit(self, limit: ChargingLimit) -> CallAnswer:
+        """TxDefaultProfile at stack level 1 over the fallback, ending by the station's clock."""
+        known = self.clock_offset_s is not None
+        profile = profiles.lease(
+            self._own_evse(limit.evse_id),
+            limit.current_a,
+            limit.phase_count,
+            purpose=Purpose.TX_DEFAULT,
+            lease_s=limit.lease_s,
+            station_now=self._station_now() if known else None,
+            transaction_id=None,
+            integer=self._quirks.integer_limits,
+        )
+        self._phases_sent[limit.evse_id] = limit.phase_count
+        return await self._set_profile(limit.evse_id, profile, f"limit-{limit.evse_id}")
+
+    async def _set_profile(self, connector: int, profile: ChargingProfile, key: str) -> CallAnswer:
+        payload = self._profile_payload(connector, profile)
+        return await self._say("SetChargingProfile", payload, priority=Priority.SAFETY, key=key)
+
+    def _profile_payload(self, connector: int, profile: ChargingProfile) -> Answer:
+        digits = self._quirks.timestamp_digits
+        body: Answer = {
+            "chargingProfileId": profile.profile_id,
+            "stackLevel": profile.stack_level,
+            "chargingProfilePurpose": PURPOSES[profile.purpose],
+            "chargingProfileKind": Kind(profile.kind).value,
+            "chargingSchedule": profiles.schedule_body(profile, digits=digits),
+        }
+        if profile.valid_to is not None:
+            body["validTo"] = self._format(profile.valid_to)
+        return {"connectorId": connector, "csChargingProfiles": body}
+
+    async def clear_limit(self, evse_id: int) -> CallAnswer:
+        """Unknown is an answer too: there was none."""
+        return await self._say(
+            "ClearChargingProfile",
+            {"id": profiles.lease_id(evse_id)},
+            accepted=("Accepted", "Unknown"),
+            priority=Priority.SAFETY,
+            key=f"limit-{evse_id}",
+        )
+
+    async def composite_limit(self, evse_id: int) -> ScheduledLimit:
+        """What the station says it would let the EVSE draw now."""
+        evse = self._own_evse(evse_id)
+        answer = await self._say(
+            "GetCompositeSchedule",
+            {
+                "connectorId": evse_id,
+                "duration": COMPOSITE_DURATION_S,
+                "chargingRateUnit": evse.limit_unit.value,
+            },
+            key=f"composite-{evse_id}",
+        )
+        schedule = table(answer.body.get("chargingSchedule")) if answer.accepted else None
+        return profiles.parse_composite(answer.body, schedule, evse, self._phases_sent.get(evse_id))
+
+    # set-up
+
+    def _plan(self) -> SetUpPlan:
+        return SetUpPlan(
+            sample_interval=SAMPLE_INTERVAL,
+            sample_interval_s=self._services.settings.sample_interval_s,
+            measurand_lists=(SAMPLED_MEASURANDS,),
+            measurands=self._measurands(),
+            switches={"StopTransactionOnInvalidId": "true"},
+            also_read=(ALLOWED_UNITS,),
+            read_all=True,
+            probe_measurands=self._quirks.probe_measurands,
+        )
+
+    async def read_settings(self, names: tuple[str, ...]) -> dict[str, Setting]:
+        """For set-up; the names as we spell them."""
+        return parse_settings(await self._get_keys(names, Priority.HOUSEKEEPING))
+
+    async def write_setting(self, name: str, value: str) -> bool:
+        """For set-up."""
+        return (await self._set_key(name, value, Priority.HOUSEKEEPING)).accepted
+
+    async def _ask_for(self, message: str, evse_id: int | None) -> None:
+        await self._trigger(message, evse_id, Priority.HOUSEKEEPING)
+
+    async def _check_settings(self) -> None:
+        known = self.found_settings.get(ALLOWED_UNITS)
+        await self._check_units(parse_units(known.value if known else None))
+
+
+def _transaction_id(payload: Answer) -> str | None:
+    """As it was given to the station; 0 and negative ones were never given (Q27)."""
+    found = integer(payload.get("transactionId"))
+    return str(found) if found is not None and found > 0 else None

@@ -1,0 +1,80 @@
+"""Single values out of a station's payload, whatever type they came in (Q22).
+
+Stations send numbers as text and text as numbers; nothing here raises. What can't be read is None.
+"""
+
+import math
+import unicodedata
+from typing import Any
+
+from sitecontroller.domain.authorization import IdToken, IdTokenType
+from sitecontroller.domain.errors import FieldError, InvalidInput
+
+TEXT_CHARACTERS_MAX = 255
+INTEGER_MAX = 2**53
+
+_TOKEN_TYPES = {kind.value.casefold(): kind for kind in IdTokenType}
+
+
+def text(value: object) -> str | None:
+    """Trimmed text without control characters, at most 255 of them; None if nothing is left."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    visible = "".join(c for c in str(value) if unicodedata.category(c) not in ("Cc", "Cs"))
+    return visible.strip()[:TEXT_CHARACTERS_MAX] or None
+
+
+def integer(value: object) -> int | None:
+    """A whole number, also from 3.0 or "3"."""
+    found = number(value)
+    return int(found) if found is not None and found.is_integer() else None
+
+
+def number(value: object) -> float | None:
+    """A finite number below 2^53, also from text."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) and abs(found) < INTEGER_MAX else None
+
+
+def table(value: object) -> dict[str, Any]:
+    """An object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: object, at_most: int) -> list[dict[str, Any]]:
+    """The objects of a list, the first `at_most` of them."""
+    items = value[:at_most] if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict)]
+
+
+def id_token(value: object, kind: object = None) -> IdToken | None:
+    """A card number: control characters, NULs and outer blanks out (Q23); None if it's empty."""
+    found = text(value)
+    if found is None:
+        return None
+    known = _TOKEN_TYPES.get((text(kind) or "").casefold(), IdTokenType.ISO14443)
+    return IdToken(found, known)
+
+
+def sendable_token(token: str, *, characters_max: int, hex_only: bool) -> str:
+    """A card number as it may be sent to a station (Q24). InvalidInput says why it may not."""
+    sent = token.strip()
+    reason = None
+    if not sent or not sent.isascii() or not sent.isprintable():
+        reason = "is letters, digits and signs without accents"
+    elif len(sent) > characters_max:
+        reason = f"has {len(sent)} characters; this charger takes {characters_max}"
+    elif hex_only and not set(sent.upper()) <= set("0123456789ABCDEF"):
+        reason = "has other signs than 0-9 and A-F, which is all this charger takes"
+    if reason is not None:
+        raise InvalidInput(
+            f"The card number can't be sent: it {reason}",
+            remedy="Use a card number of at most 16 of A-Z and 0-9",
+            errors=(FieldError("id_token", reason),),
+        )
+    return sent
