@@ -1,0 +1,1 @@
+"""The console's languages: the texts' hook and, beside it, the translations."""

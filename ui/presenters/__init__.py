@@ -1,0 +1,1 @@
+"""From the live picture to words and figures on the screen; nothing here knows Qt."""

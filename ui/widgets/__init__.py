@@ -1,0 +1,1 @@
+"""Painted and small widgets: they show what presenters say and know nothing of the network."""
