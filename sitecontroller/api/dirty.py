@@ -1,0 +1,147 @@
+"""Which objects of the live picture must be sent again, and which events are news.
+
+A table says for each event what it touches. Nothing is encoded here, and nothing is asked of the
+controller before it is time to send.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sitecontroller.api.seam import SiteController
+from sitecontroller.domain.events import (
+    AlarmChanged,
+    CommandFinished,
+    Event,
+    EvseMeasured,
+    LimitsChanged,
+    MeterFailed,
+    MeterMeasured,
+    StationChanged,
+    StationConnected,
+    StationDisconnected,
+    StationReady,
+    TransactionChanged,
+)
+from sitecontroller.domain.topology import EvseKey
+
+ENTITIES = ("stations", "circuits", "meters", "transactions", "alarms")
+"""As in a snapshot; stations come before the transactions that their readings mark."""
+OBJECTS_MAX = 32
+"""Objects in one frame: what the loop can build and encode in a few milliseconds."""
+EVENTS_MAX = 64
+SCHEMA_VERSION = 1
+
+_NEWS = (StationConnected, StationDisconnected, StationReady, AlarmChanged, CommandFinished)
+
+
+class Dirty:
+    """What has changed since the last frame."""
+
+    def __init__(self) -> None:
+        self.site = False
+        self.ids: dict[str, set[str]] = {name: set() for name in ENTITIES}
+        self.events_lost = False
+        self._measured: set[EvseKey] = set()
+        self._events: list[Event] = []
+
+    def __bool__(self) -> bool:
+        return self.has_changes or bool(self._events) or self.events_lost
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether any object waits to be sent."""
+        return self.site or any(self.ids.values())
+
+    def note(self, event: Event) -> None:
+        """Mark what `event` touches and keep it if it is news."""
+        match event:
+            case StationConnected() | StationDisconnected() | StationReady() | StationChanged():
+                self.ids["stations"].add(event.station_id)
+                self.site = True
+            case EvseMeasured():
+                self.ids["stations"].add(event.key.station_id)
+                self._measured.add(event.key)
+            case MeterMeasured() | MeterFailed():
+                self.ids["meters"].add(event.meter_id)
+                self.site = True
+            case TransactionChanged():
+                self.ids["transactions"].add(event.transaction.key)
+                self.ids["stations"].add(event.transaction.station_id)
+                self.site = True
+            case LimitsChanged():
+                self.ids["stations"].update(key.station_id for key in event.evse_keys)
+                self.ids["circuits"].update(event.circuit_ids)
+                self.site = True
+            case AlarmChanged():
+                self.ids["alarms"].add(event.alarm.key)
+                self.site = True
+            case CommandFinished():
+                pass
+        if isinstance(event, _NEWS) or (
+            isinstance(event, TransactionChanged) and (event.began or event.ended)
+        ):
+            self._keep(event)
+
+    def take_changes(self, controller: SiteController) -> dict[str, Any]:
+        """Up to OBJECTS_MAX objects by entity and id (None: gone), and the site; now clean."""
+        changes: dict[str, Any] = {}
+        room = OBJECTS_MAX
+        if self.site:
+            changes["site"] = controller.site_view()
+            self.site = False
+        for name in ENTITIES:
+            ids = self.ids[name]
+            taken = sorted(ids.pop() for _ in range(min(room, len(ids))))
+            room -= len(taken)
+            if taken:
+                view = _view(controller, name)
+                changes[name] = {key: view(key) for key in taken}
+            if name == "stations":
+                self._mark_measured(changes.get("stations", {}))
+        return changes
+
+    def take_events(self, controller: SiteController) -> list[dict[str, Any]]:
+        """Name, schema version and payload of the news, oldest first; now none."""
+        events, self._events = self._events, []
+        return [
+            {
+                "name": type(event).__name__,
+                "schema_version": SCHEMA_VERSION,
+                "payload": _payload(event, controller),
+            }
+            for event in events
+        ]
+
+    def _keep(self, event: Event) -> None:
+        if len(self._events) < EVENTS_MAX:
+            self._events.append(event)
+        else:
+            self.events_lost = True
+
+    def _mark_measured(self, stations: dict[str, Any]) -> None:
+        """A running transaction's energy changes with its EVSE's readings."""
+        for key in [key for key in self._measured if key.station_id in stations]:
+            self._measured.discard(key)
+            station = stations[key.station_id]
+            for evse in station.evses if station is not None else ():
+                if evse.evse_id == key.evse_id and evse.transaction_key is not None:
+                    self.ids["transactions"].add(evse.transaction_key)
+
+
+def _view(controller: SiteController, entity: str) -> Callable[[str], Any]:
+    views: dict[str, Callable[[str], Any]] = {
+        "stations": controller.station_view,
+        "circuits": controller.circuit_view,
+        "meters": controller.meter_view,
+        "transactions": controller.transaction_view,
+        "alarms": controller.alarm_view,
+    }
+    return views[entity]
+
+
+def _payload(event: Event, controller: SiteController) -> Any:
+    """The event itself; of a transaction its view, which masks the card number."""
+    if isinstance(event, TransactionChanged):
+        view = controller.transaction_view(event.transaction.key)
+        return {"transaction": view, "began": event.began, "ended": event.ended}
+    return event

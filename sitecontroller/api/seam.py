@@ -1,0 +1,68 @@
+"""What the API needs of the controller, and nothing more.
+
+`sitecontroller.controller.Controller` fits it; tests use a small fake. Views come from memory and
+return at once; pages come from the database and are awaited.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from sitecontroller.domain.authorization import TokenRecord
+from sitecontroller.domain.commands import Command, CommandResult
+from sitecontroller.domain.events import Event
+from sitecontroller.domain.queries import Query
+from sitecontroller.domain.views import (
+    AlarmView,
+    CircuitView,
+    MeterView,
+    Page,
+    PhaseSample,
+    SiteView,
+    Snapshot,
+    StationView,
+    TransactionView,
+)
+
+
+class SiteController(Protocol):
+    """The running site, as the API sees it."""
+
+    def snapshot(self) -> Snapshot: ...
+    def site_view(self) -> SiteView: ...
+    def station_view(self, station_id: str) -> StationView | None: ...
+    def circuit_view(self, circuit_id: str) -> CircuitView | None: ...
+    def meter_view(self, meter_id: str) -> MeterView | None: ...
+    def alarm_view(self, key: str) -> AlarmView | None: ...
+    def transaction_view(self, key: str) -> TransactionView | None:
+        """A running one, or one that ended in the last hour."""
+
+    def subscribe(self, subscriber: Callable[[Event], None]) -> Callable[[], None]:
+        """The returned function ends the subscription."""
+
+    async def execute(
+        self, command: Command, *, idempotency_key: str | None = None
+    ) -> CommandResult:
+        """Answers within 10 s; state SENT when the station has not answered by then."""
+
+    def command_result(self, command_id: str) -> CommandResult | None: ...
+    async def query(self, query: Query) -> Page[Any]: ...
+    async def find_transaction(self, key: str) -> TransactionView | None:
+        """Old ones too."""
+
+    async def receipt_pdf(self, transaction_key: str, language: str) -> bytes: ...
+    async def put_token(self, token: TokenRecord) -> None: ...
+    async def delete_token(self, id_token: str) -> None: ...
+    def phase_history(self) -> tuple[PhaseSample, ...]: ...
+    def request_shutdown(self) -> None: ...
+
+
+async def _of_this_app(connection: HTTPConnection) -> SiteController:
+    controller: SiteController = connection.app.state.controller
+    return controller
+
+
+Site = Annotated[SiteController, Depends(_of_this_app)]
+"""The controller, as a parameter of a route."""
