@@ -1,0 +1,141 @@
+"""A receipt as blocks that any paper can print: headings, pairs, rows, rules and sentences.
+
+Decides what is said and in which order; how it looks is the printer's affair.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sitecontroller.domain.receipt import ReceiptDocument, ReceiptLine
+from sitecontroller.domain.tariff import TariffDimension
+from sitecontroller.printing.texts import Texts
+
+_WH_DIGITS = 3
+_WH_PER_KWH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A large line of its own."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Running text."""
+
+    text: str
+    bold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A label on the left, its value on the right."""
+
+    label: str
+    value: str
+    bold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Columns of equal width: the first to the left, the others to the right."""
+
+    cells: tuple[str, ...]
+    bold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line across."""
+
+
+Block = Heading | Sentence | Pair | Row | Rule
+
+
+def receipt_blocks(receipt: ReceiptDocument, words: Texts, *, copy: bool) -> tuple[Block, ...]:
+    """The whole receipt from top to bottom."""
+    title = f"{words['title']} – {words['copy']}" if copy else words["title"]
+    return (
+        Heading(receipt.seller),
+        Sentence(title, bold=True),
+        Pair(words["number"], receipt.number),
+        Pair(words["issued"], words.instant(receipt.issued_at, receipt.time_zone)),
+        Rule(),
+        *_session(receipt, words),
+        Rule(),
+        *(block for line in receipt.lines for block in _line(line, words)),
+        Sentence(words["prices_with_vat" if receipt.tax_included else "prices_without_vat"]),
+        Rule(),
+        *_vat(receipt, words),
+        Rule(),
+        Pair(words["total_net"], words.money(receipt.total_net)),
+        Pair(words["total"], words.money(receipt.total), bold=True),
+        *_remarks(receipt, words),
+        Rule(),
+        Sentence(words["times"].format(time_zone=receipt.time_zone)),
+        Sentence(words["reference"].format(transaction_key=receipt.transaction_key)),
+    )
+
+
+def _session(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
+    unknown = words["unknown"]
+    ended = receipt.ended_at
+    card = () if receipt.id_token is None else (Pair(words["card"], receipt.id_token),)
+    return (
+        Sentence(words["session"], bold=True),
+        Pair(words["charger"], receipt.evse_code),
+        *card,
+        Pair(words["start"], words.instant(receipt.started_at, receipt.time_zone)),
+        Pair(words["end"], words.instant(ended, receipt.time_zone) if ended else unknown),
+        Pair(words["meter_start"], _register(receipt.meter_start_wh, words)),
+        Pair(words["meter_stop"], _register(receipt.meter_stop_wh, words)),
+        Pair(words["energy"], _kwh(receipt.energy_wh, words)),
+        Pair(words["tariff"], receipt.tariff_name),
+    )
+
+
+def _line(line: ReceiptLine, words: Texts) -> tuple[Block, ...]:
+    name = words.of("dimensions", line.dimension)
+    vat = f"{words.number(line.vat_percent, 0, 2)} %"
+    price = words.unit_price(line.unit_price, line.amount.currency)
+    amount = Pair(f"{name} ({vat} {words['vat_rate']})", words.money(line.amount))
+    if line.dimension is TariffDimension.FLAT:
+        return (amount,)
+    unit = words.of("units", line.dimension)
+    volume = words.number(line.volume, _WH_DIGITS, _WH_DIGITS * 2)
+    return (amount, Sentence(f"{volume} {unit} × {price}/{unit}"))
+
+
+def _vat(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
+    header = Row(tuple(words[key] for key in ("vat_rate", "net", "vat", "gross")), bold=True)
+    rows = (
+        Row(
+            (
+                f"{words.number(line.vat_percent, 0, 2)} %",
+                words.money(line.net),
+                words.money(line.vat),
+                words.money(line.gross),
+            )
+        )
+        for line in receipt.vat_lines
+    )
+    return (header, *rows)
+
+
+def _remarks(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
+    if not receipt.flags:
+        return ()
+    sentences = (Sentence(words.of("flags", flag)) for flag in receipt.flags)
+    return (Rule(), Sentence(words["remarks"], bold=True), *sentences)
+
+
+def _register(value_wh: float | None, words: Texts) -> str:
+    return _kwh(None if value_wh is None else Decimal(round(value_wh * 1000)) / 1000, words)
+
+
+def _kwh(value_wh: Decimal | None, words: Texts) -> str:
+    if value_wh is None:
+        return words["unknown"]
+    return f"{words.number(value_wh / _WH_PER_KWH, _WH_DIGITS, _WH_DIGITS * 2)} kWh"
