@@ -12,7 +12,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY) ## the demo site, with the console where there is a screen
-	@$(BIN)/python -m sitecontroller start
+	@$(BIN)/python -m sitecontroller run
 
 test: check tests ## everything that must be green: check, then all tests
 
