@@ -110,7 +110,6 @@ class StationDialect(StationLink):
         self._boot: StationBooted | None = None
         self._admitted = station is not None
         self._ready = False
-        self._boot_triggered = False
         self._quirks = Quirks()
         self._clock = StationClock(services.clock.monotonic_s)
         self._register_checks: dict[int, RegisterCheck] = {}
@@ -172,9 +171,9 @@ class StationDialect(StationLink):
         if verdict.status is not RegistrationStatus.REJECTED:
             self._session.boot_answered()
         if self._admitted:
-            rebooted = not self._boot_triggered and boot.reason != "Triggered"
+            # After a restart a station comes anew: a later boot was asked for, unless it denies.
+            rebooted = boot.reason != "Triggered" if boot.reason else not self._ready
             self._session.after_reply(lambda: self.became_ready(rebooted=rebooted))
-        self._boot_triggered = False
         return {
             "currentTime": self._tell_time(),
             "interval": verdict.interval_s,
@@ -182,7 +181,7 @@ class StationDialect(StationLink):
         }
 
     def became_ready(self, *, rebooted: bool) -> None:
-        """It may be sent calls from now on: after a boot, or when it needs none."""
+        """It may be sent calls from now on: after a boot, or when none came (Q12, Q13)."""
         if self._station is None:
             return
         if rebooted or not self._ready:
@@ -357,10 +356,10 @@ class StationDialect(StationLink):
         raise NotImplementedError
 
     async def _set_up(self) -> None:
-        """Q13, Q14. Without a boot the station is asked who it is and how its EVSEs are."""
+        """Q13, Q14. A station that came without a boot doesn't tell its EVSEs' states by itself;
+        it is told nothing before it has said who it is."""
         try:
             if self._boot is None:
-                await self._ask_for("BootNotification", None)
                 for evse in self._evses:
                     await asyncio.sleep(self._pause_s)
                     await self._ask_for("StatusNotification", evse.evse_id)

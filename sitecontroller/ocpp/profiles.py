@@ -17,6 +17,8 @@ from sitecontroller.ports import ScheduledLimit
 
 FALLBACK_STACK_LEVEL = 0
 LEASE_STACK_LEVEL = 1
+TX_STACK_LEVEL = 0
+"""A TxProfile stands over every TxDefaultProfile, and some stations know level 0 only."""
 START_IN_PAST = timedelta(minutes=1)
 """A start that is still ahead of the station's clock would not limit yet."""
 CURRENT_A_MAX = 1000.0
@@ -133,7 +135,7 @@ def lease(
     return ChargingProfile(
         profile_id=lease_id(evse.evse_id),
         purpose=purpose,
-        stack_level=LEASE_STACK_LEVEL,
+        stack_level=LEASE_STACK_LEVEL if purpose is Purpose.TX_DEFAULT else TX_STACK_LEVEL,
         kind=Kind.RELATIVE if start_at is None else Kind.ABSOLUTE,
         limit=limit_value(evse, current_a, phase_count, integer=integer),
         unit=evse.limit_unit,

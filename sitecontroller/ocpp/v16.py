@@ -287,9 +287,7 @@ class Station16(StationDialect):
         payload: Answer = {"requestedMessage": requested}
         if evse_id is not None:
             payload["connectorId"] = evse_id
-        answer = await self._say("TriggerMessage", payload, priority=priority)
-        self._boot_triggered |= answer.accepted and requested == "BootNotification"
-        return answer
+        return await self._say("TriggerMessage", payload, priority=priority)
 
     async def poll(self) -> None:
         """One cheap CALL that proves the link lives."""
