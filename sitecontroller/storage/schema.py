@@ -1,0 +1,275 @@
+"""Every table of the site's database, as SQLAlchemy Core.
+
+A change here needs a new revision in `migrations/versions`; a test compares both. Rows with a
+natural order of arrival have an integer `row_id`. What is queried is a column; the rest is JSON.
+"""
+
+from typing import Any
+
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+
+from sitecontroller.domain.authorization import AuthorizationStatus, IdTokenType
+from sitecontroller.domain.metering import ReadingContext, TimeQuality
+from sitecontroller.domain.rating import Price
+from sitecontroller.domain.station import ChargingState, StationBooted
+from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.transaction import TransactionFlag, TransactionState
+from sitecontroller.storage.types import Code, Energy, Flag, Instant, Json, Scaled, Word
+
+metadata = MetaData()
+
+ACTIVE = text("state = 'active'")
+"""Written out, not bound: else SQLite can't use the indexes of open transactions."""
+ORPHAN = text("transaction_key IS NULL")
+OPEN_ALARM = text("cleared_at IS NULL OR acknowledged_at IS NULL")
+
+
+def _table(name: str, *parts: Any, **options: Any) -> Table:
+    return Table(name, metadata, *parts, sqlite_strict=True, **options)
+
+
+meta = _table(
+    "meta",
+    Column("name", Text, primary_key=True),
+    Column("value", Json, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Facts about this file: outbox epoch, clean stop, …"""
+
+counter = _table(
+    "counter",
+    Column("name", Text, primary_key=True),
+    Column("value", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The last number given of each gap-free or unique sequence."""
+
+setting = _table(
+    "setting",
+    Column("name", Text, primary_key=True),
+    Column("value", Json),
+    sqlite_with_rowid=False,
+)
+
+transaction = _table(
+    "charging_transaction",
+    Column("row_id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("station_id", Text, nullable=False),
+    Column("evse_id", Integer, nullable=False),
+    Column("connector_id", Integer, nullable=False),
+    Column("station_transaction_id", Text, nullable=False),
+    Column("state", Word(TransactionState), nullable=False),
+    Column("authorization_status", Word(AuthorizationStatus), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("start_received_at", Instant, nullable=False),
+    Column("id_token", Text),
+    Column("id_token_type", Word(IdTokenType)),
+    Column("id_token_folded", Text),
+    Column("parent_id_token", Text),
+    Column("ended_at", Instant),
+    Column("end_received_at", Instant),
+    Column("meter_start_wh", Energy),
+    Column("meter_stop_wh", Energy),
+    Column("meter_last_wh", Energy),
+    Column("meter_last_at", Instant),
+    Column("energy_corrected_wh", Energy),
+    Column("stop_reason", Text),
+    Column("charging_state", Word(ChargingState)),
+    Column("remote_start_id", Integer),
+    Column("seq_no_max", Integer),
+    Column("seq_no_missing", Json(tuple[int, ...]), nullable=False),
+    Column("tariff", Json(Tariff)),
+    Column("price", Json(Price)),
+    Column("total_minor", Integer),
+    Column("currency", Text),
+    Column("flags", Json(frozenset[TransactionFlag]), nullable=False),
+    Column("version", Integer, nullable=False),
+)
+"""`total_minor` and `currency` repeat the price's total, for sums in SQL."""
+
+Index(
+    "transaction_open_once",
+    transaction.c.station_id,
+    transaction.c.station_transaction_id,
+    transaction.c.started_at,
+    unique=True,
+    sqlite_where=ACTIVE,
+)
+Index(
+    "transaction_open_evse",
+    transaction.c.station_id,
+    transaction.c.evse_id,
+    sqlite_where=ACTIVE,
+)
+Index(
+    "transaction_open_token",
+    transaction.c.id_token_folded,
+    sqlite_where=ACTIVE,
+)
+Index(
+    "transaction_station_transaction",
+    transaction.c.station_id,
+    transaction.c.station_transaction_id,
+)
+Index("transaction_station_started", transaction.c.station_id, transaction.c.started_at)
+Index("transaction_started", transaction.c.started_at, transaction.c.key)
+Index("transaction_state", transaction.c.state, transaction.c.started_at, transaction.c.key)
+
+report = _table(
+    "report",
+    Column("row_id", Integer, primary_key=True),
+    Column("identity", LargeBinary, nullable=False, unique=True),
+    Column("station_id", Text, nullable=False),
+    Column("transaction_key", Text),
+    Column("received_at", Instant, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", Json, nullable=False),
+)
+"""What stations said about transactions; `kind` is the domain class, `identity` its fingerprint."""
+
+Index("report_transaction", report.c.transaction_key)
+Index(
+    "report_orphan",
+    report.c.station_id,
+    report.c.received_at,
+    sqlite_where=ORPHAN,
+)
+
+reading_series = _table(
+    "reading_series",
+    Column("transaction_row_id", Integer, primary_key=True),
+    Column("at_us", Integer, nullable=False),
+    Column("energy_import_mwh", Integer, nullable=False),
+)
+"""The first sample of a transaction: what its readings are counted from."""
+
+reading = _table(
+    "reading",
+    Column("id", Integer, primary_key=True),
+    Column("after_us", Integer, nullable=False),
+    Column("current_l1_a", Scaled(1000)),
+    Column("current_l2_a", Scaled(1000)),
+    Column("current_l3_a", Scaled(1000)),
+    Column("voltage_l1_v", Scaled(10)),
+    Column("voltage_l2_v", Scaled(10)),
+    Column("voltage_l3_v", Scaled(10)),
+    Column("power_l1_w", Scaled(1)),
+    Column("power_l2_w", Scaled(1)),
+    Column("power_l3_w", Scaled(1)),
+    Column("power_w", Scaled(1)),
+    Column("energy_import_after_mwh", Integer),
+    Column(
+        "context",
+        Code(
+            ReadingContext.PERIODIC,
+            ReadingContext.CLOCK,
+            ReadingContext.BEGIN,
+            ReadingContext.END,
+            ReadingContext.TRIGGER,
+            ReadingContext.INTERRUPTION_BEGIN,
+            ReadingContext.INTERRUPTION_END,
+            ReadingContext.OTHER,
+        ),
+        nullable=False,
+    ),
+    Column("rest", Json),
+)
+"""One wide row a sample, 59 bytes with 12 values (69 without the two differences).
+
+`id` is the transaction's `row_id` × 2²⁰ + a number from 1: the key keeps the samples of a
+transaction side by side and costs neither a column nor an index. Time and register count from
+`reading_series`. `rest` has by name what few stations send, signed meter values among it.
+"""
+
+token = _table(
+    "token",
+    Column("row_id", Integer, primary_key=True),
+    Column("id_token_folded", Text, nullable=False, unique=True),
+    Column("id_token", Text, nullable=False),
+    Column("type", Word(IdTokenType), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("parent_id_token", Text),
+    Column("blocked", Flag, nullable=False),
+    Column("expires_at", Instant),
+    Column("transactions_max", Integer),
+)
+
+tariff = _table(
+    "tariff",
+    Column("tariff_id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("valid_from", Instant, nullable=False),
+    Column("body", Json(Tariff), nullable=False),
+)
+Index("tariff_valid_from", tariff.c.valid_from)
+
+station = _table(
+    "station",
+    Column("station_id_folded", Text, primary_key=True),
+    Column("station_id", Text, nullable=False),
+    Column("boot", Json(StationBooted)),
+    Column("password_hash", Text),
+    Column("accepted", Flag, nullable=False),
+    Column("connector_status", Json(dict[str, str])),
+    Column("warnings", Json(tuple[str, ...]), nullable=False),
+)
+
+alarm = _table(
+    "alarm",
+    Column("key", Text, primary_key=True),
+    Column("raised_at", Instant, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("parameters", Json(dict[str, str]), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("cleared_at", Instant),
+    Column("acknowledged_at", Instant),
+    Column("acknowledged_by", Text),
+)
+Index("alarm_raised", alarm.c.raised_at, alarm.c.key)
+Index(
+    "alarm_active_once",
+    alarm.c.key,
+    unique=True,
+    sqlite_where=text("cleared_at IS NULL"),
+)
+Index(
+    "alarm_open",
+    alarm.c.raised_at,
+    sqlite_where=OPEN_ALARM,
+)
+
+receipt = _table(
+    "receipt",
+    Column("number", Text, primary_key=True),
+    Column("transaction_key", Text, nullable=False),
+    Column("issued_at", Instant, nullable=False),
+    Column("body", Json, nullable=False),
+)
+Index("receipt_transaction", receipt.c.transaction_key)
+
+idempotency = _table(
+    "idempotency",
+    Column("key", Text, primary_key=True),
+    Column("outcome", Json),
+    Column("at", Instant, nullable=False),
+)
+Index("idempotency_at", idempotency.c.at)
+
+outbox = _table(
+    "outbox",
+    Column("seq", Integer, primary_key=True),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("aggregate_type", Text, nullable=False),
+    Column("aggregate_id", Text, nullable=False),
+    Column("aggregate_version", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("clock_quality", Word(TimeQuality), nullable=False),
+    Column("hash_prev", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+"""Facts for HQ. `payload` is canonical JSON, kept as the very text that `hash` covers."""

@@ -1,0 +1,156 @@
+"""What the site knows of its tokens, tariffs, stations and alarms, as rows."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+
+from sqlalchemy import Text, cast, delete, select
+
+from sitecontroller.domain.alarm import Alarm
+from sitecontroller.domain.authorization import TokenRecord
+from sitecontroller.domain.errors import Conflict
+from sitecontroller.domain.ids import fold
+from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.views import Page
+from sitecontroller.ports import StationRecord
+from sitecontroller.storage import paging
+from sitecontroller.storage.schema import OPEN_ALARM, alarm, station, tariff, token
+from sitecontroller.storage.statements import (
+    Row,
+    Statement,
+    before,
+    insert_row,
+    parameter,
+    upsert_row,
+)
+
+_TOKEN_FIELDS = tuple(field.name for field in fields(TokenRecord))
+_STATION_FIELDS = tuple(field.name for field in fields(StationRecord))
+_ALARM_FIELDS = tuple(field.name for field in fields(Alarm))
+
+_PUT_TOKEN = upsert_row(token, "id_token_folded", without=("row_id",))
+_TOKEN = Statement(select(token).where(token.c.id_token_folded == parameter("folded")))
+_DELETE_TOKEN = Statement(delete(token).where(token.c.id_token_folded == parameter("folded")))
+_TOKENS = Statement(
+    select(token)
+    .where(before(token.c.row_id, cast(token.c.row_id, Text)))
+    .order_by(token.c.row_id.desc())
+    .limit(parameter("limit"))
+)
+_ADD_TARIFF = insert_row(tariff)
+_TARIFF_AT = Statement(
+    select(tariff.c.body)
+    .where(tariff.c.valid_from <= parameter("at", tariff.c.valid_from))
+    .order_by(tariff.c.valid_from.desc(), tariff.c.version.desc(), tariff.c.tariff_id)
+    .limit(parameter("limit"))
+)
+_PUT_STATION = upsert_row(station, "station_id_folded")
+_STATION = Statement(select(station).where(station.c.station_id_folded == parameter("folded")))
+_STATIONS = Statement(select(station).order_by(station.c.station_id))
+_PUT_ALARM = upsert_row(alarm, "key", "raised_at")
+_OPEN_ALARMS = Statement(select(alarm).where(OPEN_ALARM).order_by(alarm.c.raised_at, alarm.c.key))
+_ALARMS = Statement(
+    select(alarm)
+    .where(before(alarm.c.raised_at, alarm.c.key))
+    .order_by(alarm.c.raised_at.desc(), alarm.c.key.desc())
+    .limit(parameter("limit"))
+)
+
+
+class SiteRows:
+    """The part of a unit of work that keeps tokens, tariffs, stations and alarms."""
+
+    connection: sqlite3.Connection
+
+    def token(self, id_token: str) -> TokenRecord | None:
+        """Compared caseless and trimmed."""
+        row = _TOKEN.one(self.connection, {"folded": fold(id_token)})
+        return None if row is None else _token(row)
+
+    def put_token(self, token: TokenRecord) -> None:
+        """Add it, or replace the one of the same (folded) number, which keeps its place."""
+        row = {name: getattr(token, name) for name in _TOKEN_FIELDS}
+        _PUT_TOKEN.run(self.connection, {**row, "id_token_folded": fold(token.id_token)})
+
+    def delete_token(self, id_token: str) -> bool:
+        """Forget it; False: it was not known."""
+        return _DELETE_TOKEN.run(self.connection, {"folded": fold(id_token)}) == 1
+
+    def token_page(self, limit: int, cursor: str | None) -> Page[TokenRecord]:
+        """Last added first."""
+        rows, following = paging.fetch(
+            _TOKENS, self.connection, limit, cursor, position=("row_id", "row_id")
+        )
+        return Page(tuple(_token(row) for row in rows), following)
+
+    def tariff_at(self, at: datetime) -> Tariff | None:
+        """The version in force: the one that became valid last."""
+        row = _TARIFF_AT.one(self.connection, {"at": at, "limit": 1})
+        if row is None:
+            return None
+        found: Tariff = row["body"]
+        return found
+
+    def add_tariff(self, tariff: Tariff) -> None:
+        """Raises Conflict when that version exists: a tariff is never edited."""
+        row = {
+            "tariff_id": tariff.tariff_id,
+            "version": tariff.version,
+            "valid_from": tariff.valid_from,
+            "body": tariff,
+        }
+        try:
+            _ADD_TARIFF.run(self.connection, row)
+        except sqlite3.IntegrityError as error:
+            raise Conflict(
+                f"Tariff {tariff.tariff_id} has a version {tariff.version} already",
+                remedy="Give the new prices the next version number",
+            ) from error
+
+    def station(self, station_id: str) -> StationRecord | None:
+        """Compared caseless and trimmed (Q02)."""
+        row = _STATION.one(self.connection, {"folded": fold(station_id)})
+        return None if row is None else _station(row)
+
+    def put_station(self, station: StationRecord) -> None:
+        """Add it, or replace what is known of it, its spelling too."""
+        row = {name: getattr(station, name) for name in _STATION_FIELDS}
+        _PUT_STATION.run(self.connection, {**row, "station_id_folded": fold(station.station_id)})
+
+    def stations(self) -> Sequence[StationRecord]:
+        """All, by id."""
+        return [_station(row) for row in _STATIONS.all(self.connection)]
+
+    def put_alarm(self, alarm: Alarm) -> None:
+        """Add it, or replace the one of the same key and `raised_at`.
+
+        Raises Conflict when another one of this key is active.
+        """
+        try:
+            _PUT_ALARM.run(self.connection, {name: getattr(alarm, name) for name in _ALARM_FIELDS})
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f"Alarm {alarm.key} is active already, raised earlier") from error
+
+    def open_alarms(self) -> Sequence[Alarm]:
+        """Active or not yet acknowledged, oldest first."""
+        return [_alarm(row) for row in _OPEN_ALARMS.all(self.connection)]
+
+    def alarm_page(self, limit: int, cursor: str | None) -> Page[Alarm]:
+        """Newest first, cleared ones too."""
+        rows, following = paging.fetch(
+            _ALARMS, self.connection, limit, cursor, position=("raised_at", "key")
+        )
+        return Page(tuple(_alarm(row) for row in rows), following)
+
+
+def _token(row: Row) -> TokenRecord:
+    return TokenRecord(**{name: row[name] for name in _TOKEN_FIELDS})
+
+
+def _station(row: Row) -> StationRecord:
+    return StationRecord(**{name: row[name] for name in _STATION_FIELDS})
+
+
+def _alarm(row: Row) -> Alarm:
+    return Alarm(**{name: row[name] for name in _ALARM_FIELDS})

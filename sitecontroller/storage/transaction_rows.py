@@ -1,0 +1,177 @@
+"""Transactions as rows: one wide row each, found by key, by the station's id, or as open ones."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.sql.expression import ColumnElement, TextClause
+
+from sitecontroller.domain.authorization import IdToken
+from sitecontroller.domain.errors import Conflict, NotFound
+from sitecontroller.domain.ids import fold
+from sitecontroller.domain.transaction import Transaction, TransactionState
+from sitecontroller.domain.views import Page
+from sitecontroller.storage import paging
+from sitecontroller.storage.schema import ACTIVE
+from sitecontroller.storage.schema import transaction as table
+from sitecontroller.storage.statements import (
+    Row,
+    Statement,
+    before,
+    insert_row,
+    parameter,
+    update_row,
+)
+
+_columns = table.c
+_PLAIN = tuple(field.name for field in fields(Transaction) if field.name != "id_token")
+_AT_STATION = _columns.station_id == parameter("station_id", _columns.station_id)
+_AT_EVSE = _columns.evse_id == parameter("evse_id")
+_SINCE = _columns.started_at >= parameter("since", _columns.started_at)
+_OLDEST_FIRST = (_columns.started_at, _columns.key)
+_NEWEST_FIRST = (_columns.started_at.desc(), _columns.key.desc())
+
+
+_Condition = ColumnElement[bool] | TextClause
+
+
+def _where(*conditions: _Condition, order: Sequence[ColumnElement[object]]) -> Statement:
+    return Statement(select(table).where(*conditions).order_by(*order))
+
+
+def _page(*conditions: ColumnElement[bool]) -> Statement:
+    source = select(table).where(before(_columns.started_at, _columns.key), *conditions)
+    return Statement(source.order_by(*_NEWEST_FIRST).limit(parameter("limit")))
+
+
+_INSERT = insert_row(table, without=("row_id",))
+_UPDATE = update_row(
+    table,
+    _columns.key == parameter("old_key", _columns.key),
+    _columns.version.between(parameter("version_before"), parameter("version_told")),
+    without=("row_id",),
+)
+_VERSION = Statement(select(_columns.version).where(_columns.key == parameter("key")))
+_BY_KEY = Statement(select(table).where(_columns.key == parameter("key", _columns.key)))
+_OPEN = _where(ACTIVE, order=_OLDEST_FIRST)
+_OPEN_AT_STATION = _where(ACTIVE, _AT_STATION, order=_OLDEST_FIRST)
+_OPEN_AT_EVSE = _where(ACTIVE, _AT_STATION, _AT_EVSE, order=_OLDEST_FIRST)
+_BY_STATION_ID = _where(
+    _AT_STATION,
+    _columns.station_transaction_id
+    == parameter("station_transaction_id", _columns.station_transaction_id),
+    order=_NEWEST_FIRST,
+)
+_RECENT_AT_STATION = _where(_AT_STATION, _SINCE, order=_NEWEST_FIRST)
+_RECENT_AT_EVSE = _where(_AT_STATION, _SINCE, _AT_EVSE, order=_NEWEST_FIRST)
+_PAGE = _page()
+_PAGE_OF_STATE = _page(_columns.state == parameter("state", _columns.state))
+_COUNT_OPEN = Statement(
+    select(func.count().label("active")).where(
+        ACTIVE, _columns.id_token_folded == parameter("folded", _columns.id_token_folded)
+    )
+)
+
+
+class TransactionRows:
+    """The part of a unit of work that keeps transactions."""
+
+    connection: sqlite3.Connection
+
+    def add_transaction(self, transaction: Transaction) -> None:
+        """Raises Conflict when its key, or an open one of the same name and start, exists."""
+        try:
+            _INSERT.run(self.connection, _row(transaction))
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f"Transaction {transaction.key} is there already: {error}") from error
+
+    def update_transaction(self, transaction: Transaction) -> None:
+        """Replace the row; `version` is the stored one, or one more when a fact is told of it.
+
+        Raises Conflict when it is another, NotFound when there is no such transaction.
+        """
+        values = _row(transaction)
+        values["old_key"] = transaction.key
+        values["version_before"] = transaction.version - 1
+        values["version_told"] = transaction.version
+        if _UPDATE.run(self.connection, values) == 1:
+            return
+        stored = _VERSION.one(self.connection, {"key": transaction.key})
+        if stored is None:
+            raise NotFound(f"There is no transaction {transaction.key}")
+        raise Conflict(
+            f"Transaction {transaction.key} is at version {stored['version']}: "
+            f"version {transaction.version} can't follow"
+        )
+
+    def transaction(self, key: str) -> Transaction | None:
+        """The transaction of that key."""
+        row = _BY_KEY.one(self.connection, {"key": key})
+        return None if row is None else _transaction(row)
+
+    def open_transactions(
+        self, station_id: str | None = None, evse_id: int | None = None
+    ) -> Sequence[Transaction]:
+        """Active ones, oldest first."""
+        assert evse_id is None or station_id is not None, "an EVSE belongs to a station"
+        statement = _OPEN if station_id is None else _OPEN_AT_STATION
+        statement = statement if evse_id is None else _OPEN_AT_EVSE
+        return self._all(statement, {"station_id": station_id, "evse_id": evse_id})
+
+    def transactions_by_station_id(
+        self, station_id: str, station_transaction_id: str
+    ) -> Sequence[Transaction]:
+        """All that ever had this id at this station, newest first."""
+        asked: Row = {"station_id": station_id, "station_transaction_id": station_transaction_id}
+        return self._all(_BY_STATION_ID, asked)
+
+    def recent_transactions(
+        self, station_id: str, evse_id: int | None, since: datetime
+    ) -> Sequence[Transaction]:
+        """Started at or after `since`, newest first, any state."""
+        statement = _RECENT_AT_STATION if evse_id is None else _RECENT_AT_EVSE
+        asked: Row = {"station_id": station_id, "evse_id": evse_id, "since": since}
+        return self._all(statement, asked)
+
+    def transaction_page(
+        self, limit: int, cursor: str | None, *, active: bool | None = None
+    ) -> Page[Transaction]:
+        """Newest first; `active` None: in any state."""
+        state = TransactionState.ACTIVE if active else TransactionState.ENDED
+        rows, following = paging.fetch(
+            _PAGE if active is None else _PAGE_OF_STATE,
+            self.connection,
+            limit,
+            cursor,
+            {"state": state},
+            position=("started_at", "key"),
+        )
+        return Page(tuple(_transaction(row) for row in rows), following)
+
+    def active_count(self, id_token: str) -> int:
+        """Open transactions on this token, compared caseless and trimmed."""
+        row = _COUNT_OPEN.one(self.connection, {"folded": fold(id_token)})
+        return int(row["active"]) if row is not None else 0
+
+    def _all(self, statement: Statement, values: Row) -> list[Transaction]:
+        return [_transaction(row) for row in statement.all(self.connection, values)]
+
+
+def _row(transaction: Transaction) -> Row:
+    row = {name: getattr(transaction, name) for name in _PLAIN}
+    id_token, price = transaction.id_token, transaction.price
+    row["id_token"] = None if id_token is None else id_token.id_token
+    row["id_token_type"] = None if id_token is None else id_token.type
+    row["id_token_folded"] = None if id_token is None else fold(id_token.id_token)
+    row["total_minor"] = None if price is None else price.total.amount_minor
+    row["currency"] = None if price is None else price.total.currency
+    return row
+
+
+def _transaction(row: Row) -> Transaction:
+    id_token = None
+    if row["id_token"] is not None:
+        id_token = IdToken(row["id_token"], row["id_token_type"])
+    return Transaction(id_token=id_token, **{name: row[name] for name in _PLAIN})
