@@ -6,7 +6,11 @@ Rule: half up, to the currency's minor unit, once, at the total of a bill line o
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-_MINOR_DIGITS = {"JPY": 0, "ISK": 0, "KRW": 0, "HUF": 2}
+_MINOR_DIGITS = {
+    **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+"""Where it isn't 2 (ISO 4217)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,9 @@ Block = Heading | Sentence | Pair | Row | Rule
 
 def receipt_blocks(receipt: ReceiptDocument, words: Texts, *, copy: bool) -> tuple[Block, ...]:
     """The whole receipt from top to bottom."""
-    title = f"{words['title']} – {words['copy']}" if copy else words["title"]
     return (
         Heading(receipt.seller),
-        Sentence(title, bold=True),
+        Heading(f"{words['title']} – {words['copy']}" if copy else words["title"]),
         Pair(words["number"], receipt.number),
         Pair(words["issued"], words.instant(receipt.issued_at, receipt.time_zone)),
         Rule(),
