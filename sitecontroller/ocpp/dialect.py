@@ -32,7 +32,7 @@ from sitecontroller.ocpp.measurands import (
     read_meter_values,
 )
 from sitecontroller.ocpp.quirks import Quirks, model_key, quirks_of
-from sitecontroller.ocpp.setup import PAUSE_S_MIN, Setting, SetUp, SetUpPlan
+from sitecontroller.ocpp.setup import PAUSE_S_MIN, TIMEOUTS_MAX, Setting, SetUp, SetUpPlan
 from sitecontroller.ocpp.times import StationClock, format_time, parse_station_time
 from sitecontroller.ports import CallAnswer, StationLink
 from sitecontroller.services.background import Background
@@ -119,6 +119,7 @@ class StationDialect(StationLink):
         self._phases_sent: dict[int, int] = {}
         self._background = Background()
         self._setting_up = False
+        self._polling: asyncio.Task[None] | None = None
         self.found_settings: dict[str, Setting] = {}
         """What the station told of its settings during set-up."""
 
@@ -150,7 +151,6 @@ class StationDialect(StationLink):
         step = self.inbound.get(action)
         if step is None:
             raise self._untaken(action)
-        self._services.stations.heard(self.station_id)
         if not self._admitted and action not in ("BootNotification", "Heartbeat"):
             raise CallFault("SecurityError", "this station is not admitted yet")
         return await step(self, payload, received_at)
@@ -352,7 +352,8 @@ class StationDialect(StationLink):
         """One setting at housekeeping priority, for set-up."""
         raise NotImplementedError
 
-    async def _ask_for(self, message: str, evse_id: int | None) -> None:
+    async def _ask_for(self, message: str, evse_id: int | None) -> bool:
+        """Trigger a message at housekeeping priority; whether it will come."""
         raise NotImplementedError
 
     async def _set_up(self) -> None:
@@ -389,6 +390,26 @@ class StationDialect(StationLink):
         await set_up.run()
         self.found_settings = set_up.found
         await self._check_settings()
+        if set_up.interval_held is False and self._polling is None:
+            self._polling = self._background.spawn(
+                self._poll_meters(), f"{self.station_id} meter values"
+            )
+
+    async def _poll_meters(self) -> None:
+        """A station that takes no sample interval is asked for each sample; load management
+        needs one every few seconds (load-management.md, "Readings of the cars")."""
+        timeouts = 0
+        while timeouts < TIMEOUTS_MAX:
+            await asyncio.sleep(self._services.settings.sample_interval_s)
+            for evse in self._evses:
+                try:
+                    if not await self._ask_for("MeterValues", evse.evse_id):
+                        return
+                    timeouts = 0
+                except CallTimeout:
+                    timeouts += 1
+                except (CallRefused, StationOffline):
+                    return
 
     async def _check_settings(self) -> None:
         """Tell a technician where settings and site.toml contradict each other."""

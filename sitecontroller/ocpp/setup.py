@@ -104,6 +104,8 @@ class SetUp:
         self._commands = 0
         self.found: dict[str, Setting] = {}
         """What the station told of its settings."""
+        self.interval_held: bool | None = None
+        """Whether it samples as often as it should; None when the set-up didn't get so far."""
 
     async def run(self) -> None:
         """Bring the station to the plan; ends quietly when it leaves or doesn't answer."""
@@ -116,13 +118,14 @@ class SetUp:
 
     async def _run(self) -> None:
         if await self._still_holds():
+            self.interval_held = True
             return
         names = () if self._plan.read_all and self._plan.probe_measurands else self._plan.names
         self.found |= await self._read(names)
-        interval_held = await self._ensure(
+        self.interval_held = await self._ensure(
             self._plan.sample_interval, str(self._plan.sample_interval_s)
         )
-        if not interval_held:
+        if not self.interval_held:
             await self._memory.warn(
                 self._station_id,
                 f"doesn't take a sample interval of {self._plan.sample_interval_s} s",
@@ -133,7 +136,7 @@ class SetUp:
         for name, value in self._plan.switches.items():
             if name in self.found:
                 await self._ensure(name, value)
-        if interval_held and not self._timeouts:
+        if self.interval_held and not self._timeouts:
             await self._memory.remember(self._key, self._fact)
 
     async def _still_holds(self) -> bool:

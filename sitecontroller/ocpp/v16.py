@@ -429,8 +429,8 @@ class Station16(StationDialect):
         """For set-up."""
         return (await self._set_key(name, value, Priority.HOUSEKEEPING)).accepted
 
-    async def _ask_for(self, message: str, evse_id: int | None) -> None:
-        await self._trigger(message, evse_id, Priority.HOUSEKEEPING)
+    async def _ask_for(self, message: str, evse_id: int | None) -> bool:
+        return (await self._trigger(message, evse_id, Priority.HOUSEKEEPING)).accepted
 
     async def _check_settings(self) -> None:
         known = self.found_settings.get(ALLOWED_UNITS)

@@ -465,8 +465,8 @@ class Station201(StationDialect):
         """For set-up."""
         return (await self._set(name, value, Priority.HOUSEKEEPING)).accepted
 
-    async def _ask_for(self, message: str, evse_id: int | None) -> None:
-        await self._trigger(message, evse_id, Priority.HOUSEKEEPING)
+    async def _ask_for(self, message: str, evse_id: int | None) -> bool:
+        return (await self._trigger(message, evse_id, Priority.HOUSEKEEPING)).accepted
 
 
 def _charging_state(transaction: Answer) -> ChargingState | None:
