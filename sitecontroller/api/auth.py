@@ -5,6 +5,7 @@ token everywhere but at the few free paths, bounds request bodies, and turns a f
 caught into a problem document. The token is never taken from a URL.
 """
 
+import asyncio
 import hmac
 import logging
 import os
@@ -20,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sitecontroller.api.problems import problem, unexpected_problem
-from sitecontroller.domain.errors import InvalidInput, Unauthorized
+from sitecontroller.domain.errors import ControllerUnreachable, InvalidInput, Unauthorized
 
 BODY_BYTES_MAX = 1024 * 1024
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -83,6 +84,10 @@ class Gate:
 
         try:
             await self._app(scope, _bounded(receive), watched_send)
+        except asyncio.CancelledError:
+            if started or not scope["app"].state.live.closing.is_set():
+                raise
+            await _stopping()(scope, receive, send)
         except Exception:
             log.exception("api: a request failed path=%s", scope["path"])
             if not started:
@@ -130,6 +135,15 @@ def _host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].rstrip(".").lower()
+
+
+def _stopping() -> Response:
+    return problem(
+        ControllerUnreachable(
+            "The controller is stopping and did not finish this request",
+            remedy="Try again when it is back; an Idempotency-Key keeps it from acting twice",
+        )
+    )
 
 
 def _too_large() -> Response:

@@ -29,6 +29,7 @@ FRAMES_MAX = 64
 CLIENTS_MAX = 32
 CLOSE_WITHIN_S = 0.5
 GOING_AWAY = 1001
+INTERNAL_ERROR = 1011
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -89,6 +90,11 @@ class LiveFeed:
         """Those attached."""
         return tuple(self._clients)
 
+    @property
+    def pending(self) -> bool:
+        """Whether something waits to be told."""
+        return bool(self._dirty)
+
     def close(self) -> None:
         """Let every client go (1001) and take no new ones."""
         self.closing.set()
@@ -127,12 +133,17 @@ class LiveFeed:
             self._timer = asyncio.get_running_loop().call_later(COALESCE_S, self._flush)
 
     def _flush(self) -> None:
-        """One frame of changes, then the events; what is too much for one turn comes next turn."""
         self._timer = None
+        try:
+            self._tell()
+        except Exception:
+            log.exception("live: a change could not be told; every client gets a new snapshot")
+            self._start_over()
+
+    def _tell(self) -> None:
+        """One frame of changes, then the events; what is too much for one turn comes next turn."""
         if self._dirty.events_lost:
-            self._dirty = Dirty()
-            for client in self._clients:
-                client.renew()
+            self._start_over()
             return
         at = self._clock.now()
         changes = self._dirty.take_changes(self._controller)
@@ -143,6 +154,11 @@ class LiveFeed:
             return
         for event in self._dirty.take_events(self._controller):
             self._offer({"at": at, "type": "event", **event})
+
+    def _start_over(self) -> None:
+        self._dirty = Dirty()
+        for client in self._clients:
+            client.renew()
 
     def _offer(self, frame: dict[str, Any]) -> None:
         body = encode(frame)[1:]
@@ -172,13 +188,19 @@ async def live(websocket: WebSocket) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         feed.detach(client)
-    if feed.closing.is_set():
+    faults = [fault for task in done if (fault := _fault(task)) is not None]
+    if faults or feed.closing.is_set():
         with contextlib.suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
-            await asyncio.wait_for(websocket.close(GOING_AWAY), CLOSE_WITHIN_S)
-    for task in done:
-        fault = task.exception()
-        if fault is not None and not isinstance(fault, WebSocketDisconnect):
-            raise fault
+            code = INTERNAL_ERROR if faults else GOING_AWAY
+            await asyncio.wait_for(websocket.close(code), CLOSE_WITHIN_S)
+    if faults:
+        raise faults[0]
+
+
+def _fault(task: asyncio.Task[Any]) -> BaseException | None:
+    """What went wrong in a task that has ended; that the client is gone is nothing wrong."""
+    error = task.exception()
+    return None if isinstance(error, WebSocketDisconnect) else error
 
 
 async def _send(websocket: WebSocket, feed: LiveFeed, client: LiveClient) -> None:

@@ -19,6 +19,8 @@ CONNECTIONS_MAX = 256
 KEEP_ALIVE_S = 15
 GRACE_S = 1
 """For requests under way at stop: with uvicorn's own pauses it keeps `stop` below 2 s."""
+LAST_WORD_S = 0.2
+"""For telling those whose requests were cut off."""
 FRAME_BYTES_MAX = 4096
 """From a live client, which has nothing to say."""
 
@@ -27,7 +29,7 @@ class ApiServer:
     """Serves an app made by `build_api` until stopped."""
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
-        self._app = app
+        self.app = app
         self._host = host
         self._port = port
         self._server: _Server | None = None
@@ -40,7 +42,7 @@ class ApiServer:
         port = listener.getsockname()[1]
         self._server = _Server(
             uvicorn.Config(
-                self._app,
+                self.app,
                 http="h11",
                 ws="websockets-sansio",
                 ws_max_size=FRAME_BYTES_MAX,
@@ -68,10 +70,12 @@ class ApiServer:
         """Let live clients go, finish what is under way, close; within 2 s."""
         if self._server is None or self._serving is None:
             return
-        feed: LiveFeed = self._app.state.live
+        feed: LiveFeed = self.app.state.live
         feed.close()
         self._server.should_exit = True
         await self._serving
+        if cancelled := self._server.server_state.tasks:
+            await asyncio.wait(cancelled, timeout=LAST_WORD_S)
         for connection in list(self._server.server_state.connections):
             # A client that doesn't read would keep its socket open until its buffer drains.
             if connection.transport is not None:
