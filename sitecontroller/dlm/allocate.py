@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sitecontroller.dlm.admission import STEP_SLACK, admit, minimum_of, order_of
-from sitecontroller.dlm.fill import NOWHERE, fill
+from sitecontroller.dlm.fill import NOWHERE, Filled, fill
 from sitecontroller.dlm.imbalance import ROUNDS_MAX as IMBALANCE_ROUNDS_MAX
 from sitecontroller.dlm.imbalance import tighten_imbalance
 from sitecontroller.dlm.policy import EQUAL_SHARE, Policy
@@ -25,7 +25,7 @@ ROUNDS_MAX = 16
 class Allocation(NamedTuple):
     """What an EVSE may draw per phase: 0 or at least its minimum.
 
-    `bound_by` is a circuit or group id, "station" (its own maximum), "car" (it takes no more),
+    `bound_by` is a circuit or group id, "station" (its own maximum), "car" (it takes nothing),
     "pause" (no room for the minimum, or its contactor rests) or "meter" (nothing measured there).
     """
 
@@ -101,6 +101,8 @@ class _Round:
         maximum_a = [max(m, ceiling_of(d)) for d, m in zip(admitted, minimum_a, strict=True)]
         weight = [self._policy.weight_of(demand) for demand in admitted]
         filled = fill(minimum_a, maximum_a, weight, bundles, self._free_a)
+        maximum_a = [max(m, d.current_a_max) for d, m in zip(admitted, minimum_a, strict=True)]
+        filled = self._fill_above_need(filled, minimum_a, maximum_a, weight, bundles)
         step_a = [demand.step_a for demand in admitted]
         steps = [
             int(current / step + STEP_SLACK)
@@ -114,11 +116,46 @@ class _Round:
             current_a = round(steps[number] * step_a[number], 6)
             if entry != NOWHERE:
                 bound_by, reason = labels[entry].bound_by, labels[entry].text
-            elif demand.need_a is not None and demand.need_a < demand.current_a_max:
-                bound_by, reason = "car", "the car takes no more"
             else:
                 bound_by, reason = "station", "the station's maximum"
             self._result[demand.key] = Allocation(demand.key, current_a, bound_by, reason)
+
+    def _fill_above_need(
+        self,
+        filled: Filled,
+        minimum_a: list[float],
+        maximum_a: list[float],
+        weight: list[float],
+        bundles: list[Bundle],
+    ) -> Filled:
+        """What nobody needs goes to those below their maximum: they may have been underrated."""
+        current_a, bound_by = filled.current_a, filled.bound_by
+        open_bundles = [
+            Bundle(
+                bundle.entries,
+                [
+                    number
+                    for number in bundle.members
+                    if bound_by[number] == NOWHERE and current_a[number] < maximum_a[number]
+                ],
+            )
+            for bundle in bundles
+        ]
+        if not any(bundle.members for bundle in open_bundles):
+            return filled
+        rest_a = self._free_a.copy()
+        for bundle in bundles:
+            sum_a = sum([current_a[number] - minimum_a[number] for number in bundle.members])
+            for entry in bundle.entries:
+                rest_a[entry] -= sum_a
+        more = fill(current_a, maximum_a, weight, open_bundles, rest_a)
+        return Filled(
+            more.current_a,
+            [
+                now if now != NOWHERE else before
+                for now, before in zip(more.bound_by, bound_by, strict=True)
+            ],
+        )
 
     def _offer_minimum(self, demands: list[Demand]) -> None:
         admitted, minimum_a, _ = self._admit(demands)
@@ -189,7 +226,7 @@ class _Round:
 
 
 def ceiling_of(demand: Demand) -> float:
-    """The most worth giving: the station's maximum, or what the car was seen to take."""
+    """The most a car needs: the station's maximum, or what it was seen to take."""
     if demand.need_a is None:
         return demand.current_a_max
     return min(demand.current_a_max, demand.need_a)

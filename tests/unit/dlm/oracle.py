@@ -12,13 +12,28 @@ from sitecontroller.dlm.allocate import ceiling_of
 from sitecontroller.domain.topology import PHASES, EvseKey
 
 PRICE_MIN = 1e-7
+ROUNDING_A = 1e-7
+"""Room for what the first stage's answer is off by."""
+
+
+Bounds = list[tuple[float, float]]
 
 
 def lexicographic_max_min(snapshot: Snapshot, admitted: list[Demand]) -> dict[EvseKey, float]:
-    """Currents of the admitted demands, none below its minimum; all others take nothing."""
+    """Currents of the admitted demands, none below its minimum; all others take nothing.
+
+    First up to what each needs, then what is left up to each station's maximum.
+    """
+    needed = [(d.current_a_min, max(d.current_a_min, ceiling_of(d))) for d in admitted]
+    first = _max_min(snapshot, admitted, needed)
+    possible = [(first[d.key], max(first[d.key], d.current_a_max)) for d in admitted]
+    return _max_min(snapshot, admitted, possible)
+
+
+def _max_min(snapshot: Snapshot, admitted: list[Demand], bounds: Bounds) -> dict[EvseKey, float]:
     count = len(admitted)
     usage, free = _constraints(snapshot, admitted)
-    bounds = [(d.current_a_min, max(d.current_a_min, ceiling_of(d))) for d in admitted]
+    free += ROUNDING_A
     settled: dict[int, float] = {}
     while len(settled) < count:
         open_ = [i for i in range(count) if i not in settled]

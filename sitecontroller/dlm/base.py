@@ -1,0 +1,101 @@
+"""Base load: what flows through a metered circuit that isn't EVSEs.
+
+The meter speaks every second, cars every ten and late. Between their readings a car's current is
+known only to lie between two bounds, wide while it follows a new limit. So the base load is known
+to lie between meter − highest and meter − lowest, and the estimate moves from its last value only
+as far as it must. Whatever part of a change it ascribes to cars stays within their exposure, so
+base + exposure never falls below what the meter shows.
+"""
+
+from dataclasses import dataclass, field
+
+from sitecontroller.dlm.snapshot import Amperes
+from sitecontroller.dlm.stability import Hold
+from sitecontroller.domain.topology import PHASES, PerPhase
+
+HISTORY_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class FlowBounds:
+    """The least and the most that the EVSEs below a circuit draw now, per phase."""
+
+    low_a: Amperes = (0.0, 0.0, 0.0)
+    high_a: Amperes = (0.0, 0.0, 0.0)
+
+
+def flow_bounds(
+    draw_a: float | None,
+    *,
+    exposure_a: float,
+    limit_a: float,
+    fresh: bool,
+    settled: bool,
+) -> tuple[float, float]:
+    """Bounds of one EVSE's current per phase it uses.
+
+    `settled`: a reading was taken since the reaction time after the last change of its limit.
+    Without a reading nothing is ruled out; a stale one says only that it hardly draws more.
+    """
+    if draw_a is None:
+        return 0.0, exposure_a
+    if not fresh:
+        return 0.0, min(draw_a, exposure_a)
+    if settled:
+        return draw_a, draw_a
+    return min(draw_a, limit_a), max(draw_a, exposure_a)
+
+
+@dataclass(slots=True)
+class BaseLoad:
+    """One metered circuit's estimate, and the value that is held against ups and downs."""
+
+    estimate_a: list[float | None] = field(default_factory=lambda: [None, None, None])
+    _holds: tuple[Hold, Hold, Hold] = field(default_factory=lambda: (Hold(), Hold(), Hold()))
+
+    def update(self, meter_a: PerPhase, flow: FlowBounds, now_s: float) -> PerPhase:
+        """Take a meter sample; returns the held base load, None where nothing was ever known.
+
+        Never below 0: what a roof delivers now may be gone in a second.
+        """
+        for phase in PHASES:
+            measured_a = meter_a[phase]
+            if measured_a is None:
+                continue
+            highest_a = measured_a - flow.low_a[phase]
+            lowest_a = measured_a - flow.high_a[phase]
+            last_a = self.estimate_a[phase]
+            base_a = highest_a if last_a is None else min(max(last_a, lowest_a), highest_a)
+            self.estimate_a[phase] = base_a
+            self._holds[phase].update(max(0.0, base_a), now_s)
+        return self.held_a
+
+    @property
+    def held_a(self) -> PerPhase:
+        """What to count with."""
+        one, two, three = self._holds
+        return (one.value_a, two.value_a, three.value_a)
+
+
+@dataclass(slots=True)
+class WorstOfHour:
+    """The greatest base load per hour of the day over the last days, for when the meter is dead."""
+
+    _by_hour: dict[int, list[tuple[int, Amperes]]] = field(default_factory=dict)
+
+    def note(self, day: int, hour: int, base_a: PerPhase) -> None:
+        """Remember a base load seen; `day` counts days, `hour` is 0 to 23."""
+        one, two, three = (0.0 if a is None else a for a in base_a)
+        seen = self._by_hour.setdefault(hour, [])
+        if seen and seen[-1][0] == day:
+            before = seen[-1][1]
+            seen[-1] = (day, (max(before[0], one), max(before[1], two), max(before[2], three)))
+        else:
+            seen.append((day, (one, two, three)))
+            del seen[:-HISTORY_DAYS]
+
+    def worst_a(self, hour: int) -> Amperes:
+        """Per phase the worst seen in that hour; 0 where nothing was seen."""
+        seen = [amperes for _, amperes in self._by_hour.get(hour, ())]
+        one, two, three = (max((a[phase] for a in seen), default=0.0) for phase in PHASES)
+        return (one, two, three)

@@ -1,0 +1,138 @@
+"""What an EVSE may draw at most, right now, while commands are on their way.
+
+The station obeys one of: the last limit that was *proven*, one sent since then, or its fallback
+once a lease may have run out. The exposure is the largest of them. Only evidence strikes earlier
+ones off: a measured draw that fits the new limit, taken after the reaction time, or the station's
+own composite schedule. "Accepted" proves nothing; a time-out or disconnect leaves everything as it
+was.
+"""
+
+from dataclasses import dataclass, replace
+
+EVIDENCE_TOLERANCE_A = 1.0
+"""A measured draw up to this much above a limit still fits it."""
+SCHEDULE_TOLERANCE_A = 0.5
+CANDIDATES_MAX = 8
+"""Limits kept while no evidence comes; beyond, the lower of the two oldest is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A limit on its way or in force; `number` tells it from others.
+
+    `limit_a` None: the fallback, whatever it is. `ends_s` is when its lease has run out for
+    certain; None: it holds until replaced.
+    """
+
+    number: int
+    limit_a: float | None
+    sent_s: float
+    ends_s: float | None = None
+
+
+NOT_SENT = -1
+"""The number of what holds without our having sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One EVSE's possible limits, oldest first: the proven one, then all sent since.
+
+    `fallback_a` is what holds without a lease: the confirmed fallback, or the station's maximum
+    while it is not confirmed. `draw_a` is the last measured draw: whatever is drawn may be drawn.
+    """
+
+    fallback_a: float
+    possible: tuple[Sent, ...] = ()
+    draw_a: float | None = None
+
+    def most_a(self, now_s: float) -> float:
+        """The exposure: A per phase."""
+        limits_a = [self._holds_a(sent, now_s) for sent in self.possible] or [self.fallback_a]
+        most_a = max(limits_a)
+        if self.draw_a is not None and self.draw_a > most_a + EVIDENCE_TOLERANCE_A:
+            return self.draw_a
+        return most_a
+
+    def limit_a(self, now_s: float) -> float:
+        """What the station was last told, or its fallback where that has run out."""
+        return self._holds_a(self.possible[-1], now_s) if self.possible else self.fallback_a
+
+    def unproven_since_s(self, now_s: float) -> float | None:
+        """Since when a lower limit has been waiting for evidence; None: nothing waits."""
+        told_a = self.limit_a(now_s)
+        waiting = None
+        for sent in reversed(self.possible):
+            if self._holds_a(sent, now_s) > told_a + EVIDENCE_TOLERANCE_A:
+                return waiting
+            waiting = sent.sent_s
+        return None
+
+    def send(self, sent: Sent) -> "Exposure":
+        """A further limit goes out: from now on it may be in force."""
+        possible = (*(self.possible or (Sent(NOT_SENT, None, sent.sent_s),)), sent)
+        if len(possible) > CANDIDATES_MAX:
+            first, second, *rest = possible
+            possible = (self._higher(first, second), *rest)
+        return replace(self, possible=possible)
+
+    def answered(self, number: int, ends_s: float | None) -> "Exposure":
+        """The station took that limit; its lease has ended for certain at `ends_s`."""
+        possible = tuple(
+            replace(sent, ends_s=ends_s) if sent.number == number else sent
+            for sent in self.possible
+        )
+        return replace(self, possible=possible)
+
+    def withdraw(self, number: int) -> "Exposure":
+        """That limit never left, or the station said no: it isn't in force."""
+        kept = tuple(sent for sent in self.possible if sent.number != number)
+        return replace(self, possible=kept) if kept else self
+
+    def restart(self, now_s: float) -> "Exposure":
+        """The station may have lost its leases (disconnect, reboot): its fallback may hold now."""
+        if not self.possible or any(sent.limit_a is None for sent in self.possible):
+            return self
+        last = self.possible[-1]
+        return replace(self, possible=(*self.possible[:-1], Sent(NOT_SENT, None, now_s), last))
+
+    def with_fallback(self, fallback_a: float) -> "Exposure":
+        """The fallback is another one, or confirmed, or in doubt."""
+        return replace(self, fallback_a=fallback_a)
+
+    def measured(self, draw_a: float, measured_s: float, reaction_s: float) -> "Exposure":
+        """A draw at an instant: the newest limit that it fits, sent long enough ago, is proven."""
+        for index in range(len(self.possible) - 1, -1, -1):
+            sent = self.possible[index]
+            fits = draw_a <= self._holds_a(sent, measured_s) + EVIDENCE_TOLERANCE_A
+            if fits and sent.sent_s + reaction_s <= measured_s:
+                return replace(self, possible=self.possible[index:], draw_a=draw_a)
+        return replace(self, draw_a=draw_a)
+
+    def scheduled(self, current_a: float, asked_s: float) -> "Exposure":
+        """The station's composite schedule, asked for at `asked_s`, says what is in force."""
+        before = [sent for sent in self.possible if sent.sent_s <= asked_s]
+        after = tuple(sent for sent in self.possible if sent.sent_s > asked_s)
+        known = [
+            sent
+            for sent in before
+            if abs(self._holds_a(sent, asked_s) - current_a) <= SCHEDULE_TOLERANCE_A
+        ]
+        if known:
+            return replace(self, possible=(known[-1], *after))
+        ends = [sent.ends_s for sent in before]
+        ends_s = None if not ends or None in ends else max(end for end in ends if end is not None)
+        return replace(self, possible=(Sent(NOT_SENT, current_a, asked_s, ends_s), *after))
+
+    def _holds_a(self, sent: Sent, now_s: float) -> float:
+        lapsed = sent.ends_s is not None and now_s >= sent.ends_s
+        return self.fallback_a if lapsed or sent.limit_a is None else sent.limit_a
+
+    def _higher(self, one: Sent, other: Sent) -> Sent:
+        """Both may hold: the larger limit until the later end stands for both."""
+        ends_s = None
+        if one.ends_s is not None and other.ends_s is not None:
+            ends_s = max(one.ends_s, other.ends_s)
+        ones_a = self.fallback_a if one.limit_a is None else one.limit_a
+        others_a = self.fallback_a if other.limit_a is None else other.limit_a
+        return replace(one if ones_a >= others_a else other, ends_s=ends_s)

@@ -1,0 +1,171 @@
+"""What keeps load management calm: rising slowly, holding peaks, resting contactors, reclaiming.
+
+Safety doesn't depend on anything here; it makes decisions last. Each class holds the memory of one
+EVSE or one circuit-phase; all instants are monotonic seconds that come in.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+RAMP_A = 6.0
+RAMP_ROOM_SHARE = 0.25
+INCREASE_EVERY_S = 10.0
+DEAD_BAND_A = 1.0
+
+HOLD_S = 30.0
+RELEASE_A_PER_S = 2.0
+
+STARTS_PER_HOUR_MAX = 4
+REST_S = 900.0
+CREDIT_S_MAX = 3600.0
+
+UNDER_A = 2.0
+UNDER_S = 60.0
+NEED_EXTRA_A = 1.5
+RIDING_A = 1.0
+RIDING_S = 20.0
+DRAWS_A = 1.0
+SLEEPS_AFTER_S = 60.0
+FIRST_SLEEPS_AFTER_S = 180.0
+KNOCK_EVERY_S = 900.0
+
+
+def raised_limit_a(limit_a: float, target_a: float, free_a: float, minimum_a: float) -> float:
+    """The next limit on the way up; `limit_a` itself where a step isn't worth a message.
+
+    A step is a quarter of the free room, or 6 A where that is more; out of a pause it is at least
+    the minimum. It never goes beyond `free_a`.
+    """
+    step_a = max(RAMP_A, RAMP_ROOM_SHARE * free_a)
+    if limit_a == 0:
+        step_a = max(step_a, minimum_a)
+    raised_a = limit_a + min(step_a, free_a, target_a - limit_a)
+    if raised_a < minimum_a or raised_a - limit_a < DEAD_BAND_A:
+        return limit_a
+    return raised_a
+
+
+@dataclass(slots=True)
+class Hold:
+    """The greatest value of the last 30 s, then slowly down to what is."""
+
+    value_a: float | None = None
+    _window: deque[tuple[float, float]] = field(default_factory=deque)
+    _at_s: float = 0.0
+
+    def update(self, value_a: float, now_s: float) -> float:
+        """Take a new value; returns what to count with."""
+        window = self._window
+        while window and window[-1][1] <= value_a:
+            window.pop()
+        window.append((now_s, value_a))
+        while window[0][0] < now_s - HOLD_S:
+            window.popleft()
+        peak_a = window[0][1]
+        if self.value_a is not None and peak_a < self.value_a:
+            peak_a = max(peak_a, self.value_a - RELEASE_A_PER_S * max(0.0, now_s - self._at_s))
+        self.value_a, self._at_s = peak_a, now_s
+        return peak_a
+
+
+@dataclass(slots=True)
+class Dwell:
+    """How long an EVSE runs or pauses, what it is owed, and how often its contactor closed."""
+
+    running: bool = False
+    since_s: float | None = None
+    credit_s: float = 0.0
+    _starts: deque[float] = field(default_factory=lambda: deque(maxlen=STARTS_PER_HOUR_MAX))
+    _at_s: float | None = None
+
+    def update(self, *, running: bool, wants: bool, now_s: float) -> None:
+        """Its state in this cycle; only time in which it wants to charge earns or costs credit."""
+        if self.since_s is None or running is not self.running:
+            if running:
+                self._starts.append(now_s)
+            self.running, self.since_s = running, now_s
+        if self._at_s is not None and wants:
+            passed_s = now_s - self._at_s
+            credit_s = self.credit_s + (-passed_s if running else passed_s)
+            self.credit_s = min(CREDIT_S_MAX, max(-CREDIT_S_MAX, credit_s))
+        self._at_s = now_s
+
+    def settled_s(self, now_s: float) -> float | None:
+        """How long it has been as it is; None before the first update."""
+        return None if self.since_s is None else now_s - self.since_s
+
+    def may_start(self, now_s: float) -> bool:
+        """Whether its contactor may close again: below 4 cycles an hour, or 15 min rested."""
+        if len(self._starts) < STARTS_PER_HOUR_MAX or self._starts[0] <= now_s - 3600.0:
+            return True
+        return self.since_s is not None and not self.running and now_s - self.since_s >= REST_S
+
+
+@dataclass(slots=True)
+class Need:
+    """What a car takes, seen from its readings: all it is given, less, or nothing at all."""
+
+    minimum_a: float
+    need_a: float | None = None
+    """Its recent draw and a little more; None: it takes what it is given."""
+    asleep: bool = False
+    _draws: deque[tuple[float, float]] = field(default_factory=deque)
+    _under_since_s: float | None = None
+    _riding_since_s: float | None = None
+    _nothing_since_s: float | None = None
+    _asleep_since_s: float = 0.0
+    _has_drawn: bool = False
+
+    def observe(self, draw_a: float, limit_a: float, measured_s: float) -> None:
+        """A reading and the limit it was taken under."""
+        if draw_a >= DRAWS_A:
+            self._has_drawn, self.asleep, self._nothing_since_s = True, False, None
+        if limit_a < self.minimum_a:
+            self._under_since_s = self._riding_since_s = self._nothing_since_s = None
+            self._draws.clear()
+            return
+        self._watch_sleep(draw_a, measured_s)
+        self._watch_riding(draw_a, limit_a, measured_s)
+        self._watch_under(draw_a, limit_a, measured_s)
+
+    def suspended(self, now_s: float) -> None:
+        """The station says that the car takes nothing, and there is no reading to tell."""
+        self._watch_sleep(0.0, now_s)
+
+    def knock(self, now_s: float) -> None:
+        """A sleeping car is offered current again every 15 min."""
+        if self.asleep and now_s - self._asleep_since_s >= KNOCK_EVERY_S:
+            self.asleep, self._nothing_since_s = False, None
+
+    def _watch_sleep(self, draw_a: float, measured_s: float) -> None:
+        if draw_a >= DRAWS_A or self.asleep:
+            return
+        if self._nothing_since_s is None:
+            self._nothing_since_s = measured_s
+        after_s = SLEEPS_AFTER_S if self._has_drawn else FIRST_SLEEPS_AFTER_S
+        if measured_s - self._nothing_since_s >= after_s:
+            self.asleep, self._asleep_since_s = True, measured_s
+
+    def _watch_riding(self, draw_a: float, limit_a: float, measured_s: float) -> None:
+        bound_a = limit_a if self.need_a is None else min(limit_a, self.need_a)
+        if draw_a < bound_a - RIDING_A:
+            self._riding_since_s = None
+            return
+        if self._riding_since_s is None:
+            self._riding_since_s = measured_s
+        if measured_s - self._riding_since_s >= RIDING_S:
+            self.need_a = None
+
+    def _watch_under(self, draw_a: float, limit_a: float, measured_s: float) -> None:
+        draws = self._draws
+        draws.append((measured_s, draw_a))
+        while draws[0][0] < measured_s - UNDER_S:
+            draws.popleft()
+        if draw_a > limit_a - UNDER_A:
+            self._under_since_s = None
+            return
+        if self._under_since_s is None:
+            self._under_since_s = measured_s
+        if measured_s - self._under_since_s >= UNDER_S:
+            peak_a = max(draw for _, draw in draws)
+            self.need_a = max(self.minimum_a, peak_a + NEED_EXTRA_A)
