@@ -33,6 +33,12 @@ class Dialect(StationLink, Protocol):
     def booted(self) -> bool:
         """Whether a BootNotification has been answered on this connection."""
 
+    def became_ready(self, *, rebooted: bool) -> None:
+        """Our CALLs may go out from now on."""
+
+    async def closed(self) -> None:
+        """The connection is gone: end whatever still runs for it."""
+
 
 class Wire(Protocol):
     """What a session needs of a WebSocket connection; the server makes it of its library's."""

@@ -110,7 +110,7 @@ class Session:
         self._faults_logged: set[str] = set()
         self._id_prefix = f"{int(clock.now().timestamp() * 1000):x}"
         self._ids = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[object]] = set()
 
     # what the dialect and the services use
 
@@ -187,7 +187,7 @@ class Session:
 
     async def settled(self) -> None:
         """Wait, but not long, until nothing of this session runs any more."""
-        tasks = {*self._tasks, *([self._worker] if self._worker is not None else [])}
+        tasks = {*self._tasks, *((self._worker,) if self._worker is not None else ())}
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
             for task in late:
@@ -370,17 +370,10 @@ class Session:
         """No boot since the connection: a station that was never off, or one that forgot (Q12)."""
         if self._boot_seen or self._ended:
             return
+        assert self._dialect is not None, "the timer was set by run()"
         self._allow_calls()
-        self._spawn(self._ask_for_boot())
-
-    async def _ask_for_boot(self) -> None:
-        await _attempt(
-            self.call(
-                "TriggerMessage",
-                {"requestedMessage": "BootNotification"},
-                priority=Priority.HOUSEKEEPING,
-            )
-        )
+        self._dialect.became_ready(rebooted=False)
+        self._spawn(_attempt(self._dialect.trigger("BootNotification", None)))
 
     def _note_life(self) -> None:
         self._liveness.note()
@@ -408,7 +401,7 @@ class Session:
             return True
         return await _attempt(self._dialect.poll())
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Awaitable[object]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,177 @@
+"""The `websockets` library as the server needs it: the raw head of a handshake, and a `Wire`.
+
+The library answers a malformed request with silence and has no word in before a request is parsed;
+here the head is read whole, bounded and checked first. All that depends on the library's inside is
+in this module.
+"""
+
+import asyncio
+import contextlib
+import http
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Response
+
+from sitecontroller.ocpp.handshake import HEAD_BYTES_MAX, fault_of_head
+
+END_OF_HEAD = b"\r\n\r\n"
+BUFFERED_BYTES_MAX = 64 * 1024
+"""Above this much unsent data a station's next CALL waits."""
+GOING_AWAY = 1001
+TCP_KEEP_ALIVE_S = 60
+"""Finds a dead peer that neither pings nor polls reach, as before the first boot."""
+
+
+class Gatehouse(Protocol):
+    """What a connection asks before it has a request, and tells when it is over."""
+
+    def opened(self, connection: "StationConnection") -> bool:
+        """Whether this socket may stay."""
+
+    def malformed(self, connection: "StationConnection", reason: str, head: bytes) -> bool:
+        """What was sent is no HTTP request. Whether to answer at all."""
+
+    def closed(self, connection: "StationConnection") -> None:
+        """The socket is closed."""
+
+
+class StationConnection(ServerConnection):
+    """A socket from a station, from its first byte."""
+
+    gatehouse: Gatehouse
+    admitted: Any = None
+    """Set by the server when the log-in succeeded."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head: bytearray | None = bytearray()
+        self._turned_away = False
+
+    @property
+    def address(self) -> str:
+        """The IP address at the other end."""
+        peer = self.remote_address
+        return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the socket, unless there are too many."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        if not self.gatehouse.opened(self):
+            self._turned_away = True
+            transport.abort()
+            return
+        _keep_alive(transport)
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hold back the head until it is whole, then let the library read it."""
+        if self._turned_away:
+            return
+        if self._head is None:
+            super().data_received(data)
+            return
+        self._head += data
+        end = self._head.find(END_OF_HEAD)
+        if end < 0 and len(self._head) <= HEAD_BYTES_MAX:
+            return
+        received, self._head = bytes(self._head), None
+        if end < 0 or end > HEAD_BYTES_MAX:
+            self._refuse(http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too long", received)
+            return
+        fault = fault_of_head(received[: end + len(END_OF_HEAD)])
+        if fault is not None:
+            self._refuse(http.HTTPStatus.BAD_REQUEST, fault, received)
+            return
+        super().data_received(received)
+
+    def eof_received(self) -> None:
+        """The station half-closed its socket."""
+        if not self._turned_away:
+            super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        if self._turned_away:
+            return
+        super().connection_lost(exc)
+        self.gatehouse.closed(self)
+
+    def _refuse(self, status: http.HTTPStatus, reason: str, head: bytes) -> None:
+        if not self.gatehouse.malformed(self, reason, head):
+            self.transport.abort()
+            return
+        self.transport.write(plain_response(status, f"{reason}\n").serialize())
+        self.transport.close()
+
+
+def plain_response(status: http.HTTPStatus, text: str, **headers: str) -> Response:
+    """An HTTP answer that is no WebSocket; the same bytes for the same arguments."""
+    body = text.encode()
+    fields = Headers(
+        [
+            ("Connection", "close"),
+            ("Content-Length", str(len(body))),
+            ("Content-Type", "text/plain; charset=utf-8"),
+            *((name.replace("_", "-"), value) for name, value in headers.items()),
+        ]
+    )
+    return Response(status.value, status.phrase, fields, body)
+
+
+class WebSocketWire:
+    """A `link.Wire` over the library's connection."""
+
+    def __init__(self, connection: StationConnection) -> None:
+        self._connection = connection
+        self._receive: Callable[[bool], Any] = connection.recv
+
+    async def receive(self) -> bytes | None:
+        """The next data frame as bytes: text that is no UTF-8 is the gate's business."""
+        try:
+            frame: bytes = await self._receive(False)
+        except ConnectionClosed:
+            return None
+        return frame
+
+    def send(self, frame: bytes) -> None:
+        """Write a text frame without waiting."""
+        broadcast((self._connection,), frame, text=True)
+
+    async def drain(self) -> None:
+        """Wait while too much is unsent."""
+        if self._connection.transport.get_write_buffer_size() > BUFFERED_BYTES_MAX:
+            await self._connection.drain()
+
+    async def ping(self) -> bool:
+        """Whether a pong came; False when the connection ends."""
+        try:
+            await (await self._connection.ping())
+        except ConnectionClosed:
+            return False
+        return True
+
+    async def close(self, reason: str) -> None:
+        """Close with 1001, "going away"."""
+        await self._connection.close(GOING_AWAY, reason[:120])
+
+    def abort(self) -> None:
+        """Drop the TCP connection."""
+        self._connection.transport.abort()
+
+
+def _keep_alive(transport: asyncio.Transport) -> None:
+    """Let the system find dead peers. Not every platform has all of these options."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), TCP_KEEP_ALIVE_S)
