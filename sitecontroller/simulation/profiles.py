@@ -1,0 +1,280 @@
+"""A station's store of charging profiles: what it accepts, and what an EVSE may draw at an instant.
+
+Evaluates purposes, stack levels, validity, durations and recurrence as OCPP 1.6 (5.16, "Smart
+charging") and 2.0.1 (K01) say. Currents are per phase and on the grid's side; limits in watts are
+those of the outlet. Pure; time is the station's clock and comes in.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sitecontroller.domain.topology import NOMINAL_V, Evse, Supply
+
+STATION_MAXIMUMS = ("ChargePointMaxProfile", "ChargingStationMaxProfile")
+TX_DEFAULT = "TxDefaultProfile"
+TX = "TxProfile"
+PURPOSES = (*STATION_MAXIMUMS, TX_DEFAULT, TX)
+
+STACK_LEVEL_MAX = 10
+PERIODS_MAX = 24
+PROFILES_MAX = 40
+RECURRENCES = {"Daily": timedelta(days=1), "Weekly": timedelta(weeks=1)}
+
+
+class ProfileRefused(Exception):
+    """The station doesn't take this profile; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From `start_s` into the schedule on; `limit` in the schedule's unit."""
+
+    start_s: int
+    limit: float
+    phase_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProfile:
+    """One profile as a station keeps it. `evse_id` 0 is the whole station."""
+
+    profile_id: int
+    evse_id: int
+    stack_level: int
+    purpose: str
+    kind: str
+    unit: str
+    periods: tuple[Period, ...]
+    start_at: datetime | None = None
+    duration_s: int | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    recurrence: timedelta | None = None
+    transaction_id: str | None = None
+
+    def period_at(self, at: datetime, charging_since: datetime | None) -> Period | None:
+        """The period in force at an instant, None when the profile says nothing then."""
+        if self.valid_from is not None and at < self.valid_from:
+            return None
+        if self.valid_to is not None and at >= self.valid_to:
+            return None
+        began = self._begin(at, charging_since)
+        if began is None or at < began:
+            return None
+        passed_s = (at - began).total_seconds()
+        if self.duration_s is not None and passed_s >= self.duration_s:
+            return None
+        found = None
+        for period in self.periods:
+            if period.start_s <= passed_s:
+                found = period
+        return found
+
+    def changes(self, at: datetime, charging_since: datetime | None) -> Iterable[datetime]:
+        """Instants at which what it says may change, as seen from `at`."""
+        yield from (instant for instant in (self.valid_from, self.valid_to) if instant is not None)
+        began = self._begin(at, charging_since)
+        if began is None:
+            return
+        rounds = (began,) if self.recurrence is None else (began, began + self.recurrence)
+        for start in rounds:
+            yield from (start + timedelta(seconds=period.start_s) for period in self.periods)
+            if self.duration_s is not None:
+                yield start + timedelta(seconds=self.duration_s)
+
+    def _begin(self, at: datetime, charging_since: datetime | None) -> datetime | None:
+        if self.kind == "Relative" or self.start_at is None:
+            return charging_since
+        if self.recurrence is None or at < self.start_at:
+            return self.start_at
+        return self.start_at + (at - self.start_at) // self.recurrence * self.recurrence
+
+
+class ProfileStore:
+    """Every profile of one station. `strict_stack` refuses EVSE 0 beside EVSE n (2.x, K01.FR.06).
+
+    TxProfiles end with their transaction; the others stay for ever, over reboots too.
+    """
+
+    def __init__(self, *, strict_stack: bool) -> None:
+        self._strict_stack = strict_stack
+        self._profiles: list[StoredProfile] = []
+
+    def __iter__(self) -> Any:
+        return iter(tuple(self._profiles))
+
+    def put(self, profile: StoredProfile) -> None:
+        """Keep it in place of the one with its id or its (EVSE, purpose, stack level)."""
+        place = (profile.evse_id, profile.purpose, profile.stack_level)
+        others = [
+            known
+            for known in self._profiles
+            if known.profile_id != profile.profile_id
+            and (known.evse_id, known.purpose, known.stack_level) != place
+        ]
+        if self._strict_stack and any(self._clashes(profile, known) for known in others):
+            raise ProfileRefused("EVSE 0 and another EVSE share a stack level")
+        if len(others) >= PROFILES_MAX:
+            raise ProfileRefused(f"more than {PROFILES_MAX} profiles")
+        self._profiles = [*others, profile]
+
+    def clear(
+        self,
+        *,
+        profile_id: int | None = None,
+        evse_id: int | None = None,
+        purpose: str | None = None,
+        stack_level: int | None = None,
+    ) -> int:
+        """Drop those that fit everything given; how many went."""
+        kept = [
+            profile
+            for profile in self._profiles
+            if not (
+                (profile_id is None or profile.profile_id == profile_id)
+                and (evse_id is None or profile.evse_id == evse_id)
+                and (purpose is None or profile.purpose == purpose)
+                and (stack_level is None or profile.stack_level == stack_level)
+            )
+        ]
+        gone = len(self._profiles) - len(kept)
+        self._profiles = kept
+        return gone
+
+    def limit_a(
+        self,
+        evse: Evse,
+        at: datetime,
+        *,
+        charging_since: datetime | None = None,
+        sharing: int = 1,
+    ) -> float:
+        """What the EVSE may draw per phase. `sharing` EVSEs share the station's maximum.
+
+        `charging_since` None: no transaction, so TxProfiles don't count.
+        """
+        limit_a = evse.current_a_max
+        station_a = self._leading(evse, at, charging_since, STATION_MAXIMUMS)
+        if station_a is not None:
+            limit_a = min(limit_a, station_a / sharing)
+        own_a = None
+        if charging_since is not None:
+            own_a = self._leading(evse, at, charging_since, (TX,))
+        if own_a is None:
+            own_a = self._leading(evse, at, charging_since, (TX_DEFAULT,))
+        return limit_a if own_a is None else min(limit_a, own_a)
+
+    def composite(
+        self, evse: Evse, at: datetime, duration_s: int, charging_since: datetime | None
+    ) -> list[tuple[int, float]]:
+        """(seconds from `at`, A per phase) wherever the limit changes; the first is at 0."""
+        end = at + timedelta(seconds=duration_s)
+        instants = {at}
+        for profile in self._profiles:
+            instants.update(i for i in profile.changes(at, charging_since) if at < i < end)
+        steps: list[tuple[int, float]] = []
+        for instant in sorted(instants):
+            limit_a = self.limit_a(evse, instant, charging_since=charging_since)
+            if not steps or steps[-1][1] != limit_a:
+                steps.append((round((instant - at).total_seconds()), limit_a))
+        return steps
+
+    def _clashes(self, new: StoredProfile, known: StoredProfile) -> bool:
+        return (
+            new.purpose == known.purpose == TX_DEFAULT
+            and new.stack_level == known.stack_level
+            and (new.evse_id == 0) != (known.evse_id == 0)
+        )
+
+    def _leading(
+        self,
+        evse: Evse,
+        at: datetime,
+        charging_since: datetime | None,
+        purposes: tuple[str, ...],
+    ) -> float | None:
+        """The limit of the highest stack level that says anything now; own EVSE before EVSE 0."""
+        candidates = [
+            profile
+            for profile in self._profiles
+            if profile.purpose in purposes and profile.evse_id in (0, evse.evse_id)
+        ]
+        candidates.sort(key=lambda p: (p.stack_level, p.evse_id), reverse=True)
+        for profile in candidates:
+            period = profile.period_at(at, charging_since)
+            if period is not None:
+                return _amperes(period, profile.unit, evse)
+        return None
+
+
+def parse_profile(
+    body: dict[str, Any], schedule: dict[str, Any], evse_id: int, profile_id: int
+) -> StoredProfile:
+    """A profile from a request that fits the schema; ProfileRefused when it makes no sense."""
+    periods = tuple(
+        Period(int(p["startPeriod"]), float(p["limit"]), p.get("numberPhases"))
+        for p in schedule["chargingSchedulePeriod"]
+    )
+    purpose, kind = body["chargingProfilePurpose"], body["chargingProfileKind"]
+    recurrence = RECURRENCES.get(body.get("recurrencyKind", ""))
+    start_at = _instant(schedule.get("startSchedule"))
+    if purpose not in PURPOSES:
+        raise ProfileRefused(f"{purpose} is not supported")
+    if not periods or periods[0].start_s != 0 or len(periods) > PERIODS_MAX:
+        raise ProfileRefused(f"needs 1 to {PERIODS_MAX} periods, the first at 0")
+    if [p.start_s for p in periods] != sorted({p.start_s for p in periods}):
+        raise ProfileRefused("periods are out of order")
+    if not 0 <= body["stackLevel"] <= STACK_LEVEL_MAX:
+        raise ProfileRefused(f"stack level above {STACK_LEVEL_MAX}")
+    if any(period.limit < 0 for period in periods):
+        raise ProfileRefused("a limit below 0")
+    if purpose in STATION_MAXIMUMS and (evse_id != 0 or kind == "Relative"):
+        raise ProfileRefused("a station's maximum is for EVSE 0 and not relative")
+    if purpose == TX and evse_id == 0:
+        raise ProfileRefused("a TxProfile is for one EVSE")
+    if kind == "Recurring" and (recurrence is None or start_at is None):
+        raise ProfileRefused("a recurring profile needs its recurrence and a start")
+    transaction_id = body.get("transactionId")
+    return StoredProfile(
+        profile_id=profile_id,
+        evse_id=evse_id,
+        stack_level=body["stackLevel"],
+        purpose=purpose,
+        kind=kind,
+        unit=schedule["chargingRateUnit"],
+        periods=periods,
+        start_at=start_at,
+        duration_s=schedule.get("duration"),
+        valid_from=_instant(body.get("validFrom")),
+        valid_to=_instant(body.get("validTo")),
+        recurrence=recurrence if kind == "Recurring" else None,
+        transaction_id=None if transaction_id is None else str(transaction_id),
+    )
+
+
+def in_unit(current_a: float, unit: str, evse: Evse) -> float:
+    """A per phase in the unit of a composite schedule: watts over all wired phases."""
+    if unit == "W":
+        return round(current_a * NOMINAL_V * evse.phase_count * evse.efficiency)
+    return round(current_a, 1)
+
+
+def _amperes(period: Period, unit: str, evse: Evse) -> float:
+    if unit != "W":
+        return period.limit
+    phase_count = 3
+    if evse.supply is not Supply.DC:
+        phase_count = min(period.phase_count or 3, evse.phase_count)
+    return period.limit / (NOMINAL_V * phase_count * evse.efficiency)
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ProfileRefused(f"'{text}' is no instant") from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
