@@ -8,13 +8,16 @@ stored: the caller does that.
 import secrets
 import socket
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 
 from sitecontroller.config import load_config
+from sitecontroller.domain.authorization import IdTokenType, TokenRecord
 from sitecontroller.domain.errors import ConfigurationError
 from sitecontroller.domain.station import OcppVersion
+from sitecontroller.domain.tariff import PriceComponent, Tariff, TariffDimension
 from sitecontroller.simulation.description import Box, SiteDescription, write_description
 from sitecontroller.simulation.plant import BuildingLoadDescription
 from sitecontroller.simulation.templates import DEMO_HEAD, EMPTY_SITE, STATION
@@ -24,30 +27,11 @@ OCPP_PORT, API_PORT, METER_PORT = 9000, 8080, 5020
 PORTS_TRIED_MAX = 100
 SEED = 1
 METER_ID = "grid"
+TARIFF_SINCE = datetime(2025, 1, 1, tzinfo=UTC)
 
 BASE_LOW_A, BASE_HIGH_A = 8.0, 24.0
 WORST_BASE_A = 25
 """What `site.toml` promises of the building, a little above what it does."""
-
-
-@dataclass(frozen=True, slots=True)
-class DemoToken:
-    """A card that may charge."""
-
-    id_token: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class DemoTariff:
-    """The demo's prices, VAT included."""
-
-    name: str = "Standard"
-    currency: str = "EUR"
-    energy_price_per_kwh: Decimal = Decimal("0.49")
-    session_fee: Decimal = Decimal("0.50")
-    vat_percent: Decimal = Decimal("19")
-    tax_included: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +42,8 @@ class DemoSite:
     description_path: Path
     description: SiteDescription
     passwords: dict[str, str]
-    tokens: tuple[DemoToken, ...]
-    tariff: DemoTariff
+    tokens: tuple[TokenRecord, ...]
+    tariff: Tariff
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +115,7 @@ def make_demo_site(
         seed=SEED,
     )
     written = write_description(directory, description)
-    return DemoSite(path, written, description, passwords, tokens, DemoTariff())
+    return DemoSite(path, written, description, passwords, tokens, _tariff())
 
 
 def init_site(directory: Path) -> Path:
@@ -195,7 +179,26 @@ def _demo_toml(ocpp_port: int, api_port: int, meter_port: int) -> str:
     return head + "".join(stations)
 
 
-def _tokens() -> tuple[DemoToken, ...]:
+def _tokens() -> tuple[TokenRecord, ...]:
     """Card numbers as a reader gives them: seven bytes, the first the maker's."""
     random = Random(f"cards {SEED}")
-    return tuple(DemoToken(f"04{random.getrandbits(48):012X}", holder) for holder in _HOLDERS)
+    return tuple(
+        TokenRecord(f"04{random.getrandbits(48):012X}", IdTokenType.ISO14443, label=holder)
+        for holder in _HOLDERS
+    )
+
+
+def _tariff() -> Tariff:
+    """0.49 € a kWh and 0.50 € a session, VAT of 19 % included."""
+    vat_percent = Decimal(19)
+    return Tariff(
+        tariff_id="standard",
+        version=1,
+        name="Standard",
+        currency="EUR",
+        components=(
+            PriceComponent(TariffDimension.ENERGY, Decimal("0.49"), vat_percent),
+            PriceComponent(TariffDimension.FLAT, Decimal("0.50"), vat_percent),
+        ),
+        valid_from=TARIFF_SINCE,
+    )
