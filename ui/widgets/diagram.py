@@ -115,7 +115,7 @@ def _paint_node(painter: QPainter, node: Node, box: QRectF) -> None:
     border, line = theme.color("border"), 1.0
     if node.tone in (Tone.HIGH, Tone.MEDIUM):
         border, line = theme.color(node.tone.value), 2.0
-    paint.rounded(painter, box, theme.color("raised"), border, line=line)
+    paint.rounded(painter, box, theme.color("surface"), border, line=line)
     area = box.adjusted(12, 8, -12, -8)
     muted = theme.color("muted")
     ink = muted if node.stale else theme.color("text")

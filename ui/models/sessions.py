@@ -1,0 +1,24 @@
+"""Columns of the session list."""
+
+from ui.i18n.texts import translate
+from ui.models.table import Column
+from ui.presenters.sessions import SessionRow
+
+
+def columns() -> list[Column[SessionRow]]:
+    """Started, where, card, duration, energy, power, price, state."""
+    return [
+        Column(translate("Sessions", "Started"), lambda row: row.started, "30 Sep 00:00"),
+        Column(translate("Sessions", "Charger · bay"), lambda row: row.where, stretch=True),
+        Column(translate("Sessions", "Card"), lambda row: row.card, "…0000000"),
+        Column(
+            translate("Sessions", "Duration"), lambda row: row.duration, "00 h 00 min", right=True
+        ),
+        Column(translate("Sessions", "Energy"), lambda row: row.energy, "000.00 kWh", right=True),
+        Column(translate("Sessions", "Power"), lambda row: row.power, "00.0 kW", right=True),
+        Column(translate("Sessions", "Price"), lambda row: row.price, "000.00 €", right=True),
+        Column(
+            translate("Sessions", "State"), lambda row: row.state.word, "Ended, see notes",
+            state=lambda row: row.state,
+        ),
+    ]  # fmt: skip

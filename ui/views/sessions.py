@@ -1,0 +1,199 @@
+"""F4: running and past sessions, page by page, and the selected one in full with its receipt."""
+
+import asyncio
+from pathlib import Path
+
+from PySide6.QtCore import QDir, QStandardPaths, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+
+from sitecontroller.domain.errors import OperatingError
+from sitecontroller.domain.views import TransactionView
+from ui.desk import Desk, Notice
+from ui.i18n.texts import translate
+from ui.models.sessions import columns
+from ui.models.table import KeyedTable
+from ui.presenters import sessions as presenter
+from ui.presenters.sessions import SessionRow
+from ui.state import Changed
+from ui.views.screen import Screen, panel
+from ui.views.session_detail import SessionDetail
+from ui.widgets.buttons import button
+from ui.widgets.labels import PlainLabel
+from ui.widgets.table import Table
+
+PAGE = 50
+ROWS_MAX = 2000
+REPAINT_MS = 250
+DETAIL_WIDTH = 352
+
+
+class SessionsScreen(Screen):
+    """All, running or ended; more pages come when the list is scrolled to its end."""
+
+    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+        super().__init__(desk, translate("Sessions", "Sessions"), parent)
+        self._known: dict[str, TransactionView] = {}
+        self._cursor: str | None = None
+        self._loading = False
+        self._active: bool | None = None
+        self._filters = [
+            self._filter(translate("Sessions", "All"), None),
+            self._filter(translate("Sessions", "Running"), True),
+            self._filter(translate("Sessions", "Ended"), False),
+        ]
+        self._filters[0].setChecked(True)
+        self.model: KeyedTable[SessionRow] = KeyedTable(columns(), lambda row: row.key)
+        self.table = Table(self.model, translate("Sessions", "Sessions"))
+        self.table.chosen.connect(lambda _key: self._show_detail())
+        self.table.verticalScrollBar().valueChanged.connect(self._near_the_end)
+        self.detail = SessionDetail()
+        self.detail.setFixedWidth(DETAIL_WIDTH)
+        self.detail.open_wanted.connect(self._open_receipt)
+        self.detail.save_wanted.connect(self._save_receipt)
+        self.detail.station_wanted.connect(desk.station_wanted)
+        self.primary = self.detail.open_button
+        body = QHBoxLayout()
+        body.setSpacing(12)
+        frame, inside = panel(margins=1, spacing=0)
+        self._none = PlainLabel(
+            translate("Sessions", "No sessions yet. The first begins when a car charges."),
+            muted=True,
+        )
+        self._none.setContentsMargins(16, 24, 16, 24)
+        inside.addWidget(self._none)
+        inside.addWidget(self.table, 1)
+        self._more = button(translate("Sessions", "Load older sessions"), "quiet")
+        self._more.clicked.connect(self._load)
+        inside.addWidget(self._more)
+        body.addWidget(frame, 1)
+        body.addWidget(self.detail)
+        self.column.addLayout(body, 1)
+        self._repaint = QTimer(self)
+        self._repaint.setSingleShot(True)
+        self._repaint.setInterval(REPAINT_MS)
+        self._repaint.timeout.connect(self._show)
+
+    def entered(self) -> None:
+        self._restart()
+        self._show()
+        self.table.setFocus()
+
+    def refresh(self, changed: Changed) -> None:
+        if (changed.everything or changed.transactions) and not self._repaint.isActive():
+            self._repaint.start()
+
+    def tick(self) -> None:
+        self._show()
+
+    def begin_search(self) -> None:
+        self.table.setFocus()
+
+    def _filter(self, text: str, active: bool | None) -> QPushButton:
+        made = button(text)
+        made.setCheckable(True)
+        made.setAutoExclusive(True)
+        made.clicked.connect(lambda: self._choose(active))
+        self.heading.addWidget(made)
+        return made
+
+    def _choose(self, active: bool | None) -> None:
+        self._active = active
+        self._restart()
+        self._show()
+
+    def _restart(self) -> None:
+        self._known, self._cursor = {}, None
+        self._load()
+
+    def _load(self) -> None:
+        if not self._loading and self.desk.picture.live:
+            self._loading = True
+            self.desk.spawn(self._fetch(self._active, self._cursor))
+
+    async def _fetch(self, active: bool | None, cursor: str | None) -> None:
+        try:
+            page = await self.desk.api.transactions(PAGE, cursor, active)
+        finally:
+            self._loading = False
+        if active == self._active:
+            self._known |= {view.key: view for view in page.items}
+            self._cursor = page.next
+            self._show()
+
+    def _near_the_end(self, value: int) -> None:
+        if self._cursor is not None and value >= self.table.verticalScrollBar().maximum() - 200:
+            self._load()
+
+    def _views(self) -> list[TransactionView]:
+        """What the pages brought, with live values on top, newest first."""
+        live = {
+            key: view
+            for key, view in self.desk.picture.transactions.items()
+            if self._active is None or presenter.active(view) == self._active
+        }
+        known = {
+            key: view
+            for key, view in self._known.items()
+            if key not in self.desk.picture.transactions
+        }
+        merged = sorted(
+            {**known, **live}.values(), key=lambda view: (view.started_at, view.key), reverse=True
+        )
+        return merged[:ROWS_MAX]
+
+    def _show(self) -> None:
+        picture = self.desk.picture
+        now, zone = picture.now(), picture.zone
+        views = self._views()
+        self.model.set_rows([presenter.row(view, now, zone) for view in views])
+        running = sum(1 for view in picture.transactions.values() if presenter.active(view))
+        title = translate("Sessions", "Sessions: {count} running")
+        self.title.setText(title.format(count=running))
+        self.table.setVisible(bool(views))
+        self._none.setVisible(not views)
+        self._more.setVisible(self._cursor is not None and len(views) < ROWS_MAX)
+        if views and self.table.current_key is None:
+            self.table.selectRow(0)
+        self._show_detail()
+
+    def _view(self) -> TransactionView | None:
+        key = self.table.current_key
+        if key is None:
+            return None
+        return self.desk.picture.transactions.get(key) or self._known.get(key)
+
+    def _show_detail(self) -> None:
+        picture = self.desk.picture
+        self.detail.show_session(self._view(), picture.now(), picture.zone, live=picture.live)
+
+    def _open_receipt(self, key: str) -> None:
+        folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.TempLocation)
+        self.desk.spawn(self._fetch_receipt(key, Path(folder) / f"receipt-{key}.pdf", shown=True))
+
+    def _save_receipt(self, key: str) -> None:
+        dialog = QFileDialog(self, translate("Sessions", "Save the receipt"), QDir.homePath())
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("pdf")
+        dialog.selectFile(f"receipt-{key}.pdf")
+        dialog.fileSelected.connect(
+            lambda path: self.desk.spawn(self._fetch_receipt(key, Path(path), shown=False))
+        )
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    async def _fetch_receipt(self, key: str, path: Path, *, shown: bool) -> None:
+        pdf = await self.desk.api.receipt_pdf(key)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, path.write_bytes, pdf)
+        except OSError as error:
+            text = translate("Sessions", "The receipt can't be written: {reason}")
+            raise OperatingError(
+                text.format(reason=error.strerror),
+                remedy=translate("Sessions", "Choose another folder, or free some space"),
+            ) from error
+        if shown:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+        self.desk.notice(
+            Notice(translate("Sessions", "Receipt written to {path}").format(path=path))
+        )
