@@ -10,8 +10,8 @@ import socket
 import sys
 
 import uvicorn
-from fastapi import FastAPI
 
+from sitecontroller.api.app import ApiApp
 from sitecontroller.api.live import LiveFeed
 from sitecontroller.domain.errors import ConfigurationError, FieldError
 
@@ -28,7 +28,7 @@ FRAME_BYTES_MAX = 4096
 class ApiServer:
     """Serves an app made by `build_api` until stopped."""
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    def __init__(self, app: ApiApp, host: str, port: int) -> None:
         self.app = app
         self._host = host
         self._port = port
@@ -38,6 +38,7 @@ class ApiServer:
     async def start(self) -> str:
         """Listen; the URL, with the real port. ConfigurationError when the port can't be had."""
         assert self._serving is None, "started twice"
+        self.app.prepare()
         listener = _bind(self._host, self._port)
         port = listener.getsockname()[1]
         self._server = _Server(
