@@ -51,6 +51,7 @@ class StationConnection(ServerConnection):
         super().__init__(*args, **kwargs)
         self._head: bytearray | None = bytearray()
         self._turned_away = False
+        self._refused = False
 
     @property
     def address(self) -> str:
@@ -74,7 +75,8 @@ class StationConnection(ServerConnection):
         if self._turned_away:
             return
         if self._head is None:
-            super().data_received(data)
+            if not self._refused:
+                super().data_received(data)
             return
         self._head += data
         end = self._head.find(END_OF_HEAD)
@@ -106,8 +108,11 @@ class StationConnection(ServerConnection):
         if not self.gatehouse.malformed(self, reason, head):
             self.transport.abort()
             return
+        self._refused = True
         self.transport.write(plain_response(status, f"{reason}\n").serialize())
-        self.transport.close()
+        # Half-closed and drained until the time for opening is over: to close at once would send a
+        # reset while the rest of the request arrives, and the answer would be lost with it.
+        self.transport.write_eof()
 
 
 def plain_response(status: http.HTTPStatus, text: str, **headers: str) -> Response:

@@ -6,6 +6,7 @@ dialects do the talking; whom to let in is decided by the stations' service.
 """
 
 import asyncio
+import contextlib
 import http
 import logging
 import socket
@@ -19,6 +20,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from sitecontroller.config import OcppSettings
+from sitecontroller.domain.errors import StoreUnavailable
 from sitecontroller.domain.ids import fold, is_station_id
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import ChargingStation
@@ -255,8 +257,6 @@ class OcppServer:
             self._turned_away(connection.address, station_id, "HTTP 409, it is connected already")
             return plain_response(http.HTTPStatus.CONFLICT, "This station is connected already\n")
         self._door.let_in(ticket)
-        if agreement.answer is None:
-            await self._stations.warn(station_id, handshake.MISSING_SUBPROTOCOL)
         return None
 
     async def _make_way(self, connection: StationConnection, station_id: str) -> bool:
@@ -297,6 +297,7 @@ class OcppServer:
         self._note(session, "connect", f"{connection.address} OCPP {session.version}")
         try:
             await self._stations.connected(dialect, connection.address)
+            await self._warn_of(admitted)
             await session.run(dialect)
         finally:
             self._stations.disconnected(dialect)
@@ -305,6 +306,11 @@ class OcppServer:
             self._note(session, "disconnect", f"{connection.close_code or 'lost'}")
             await session.settled()
             await dialect.closed()
+
+    async def _warn_of(self, admitted: _Admitted) -> None:
+        if admitted.agreement.answer is None:
+            with contextlib.suppress(StoreUnavailable):  # it connects again
+                await self._stations.warn(admitted.station_id, handshake.MISSING_SUBPROTOCOL)
 
     def _new_session(self, connection: StationConnection, admitted: _Admitted) -> Session:
         self._generation += 1

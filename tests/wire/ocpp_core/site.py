@@ -182,12 +182,15 @@ class Site:
             **{"open_timeout": 8, "close_timeout": 1, "proxy": None, **rest},
         )
 
-    async def raw(self, request: bytes, *, within_s: float = 8) -> bytes:
-        """Send bytes over TCP and return what comes until the end or a blank line."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+    async def raw(self, request: bytes, *, source: str = "127.0.0.1") -> bytes:
+        """Send bytes over TCP from the address `source`; the HTTP answer, with its body if it is
+        no WebSocket."""
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.port, local_addr=(source, 0)
+        )
         try:
             writer.write(request)
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(8):
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
                     line = await reader.readline()
