@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
 from sitecontroller.domain.station import OcppVersion
@@ -109,9 +110,12 @@ class Uplink:
         retry_s = RETRY_S_MIN
         while True:
             try:
-                async with self._connect(url()) as socket:
-                    retry_s = RETRY_S_MIN
+                socket = await self._connect(url())
+                retry_s = RETRY_S_MIN
+                try:
                     await self._converse(socket)
+                finally:
+                    await socket.close(CloseCode.GOING_AWAY)
             except (OSError, TimeoutError, WebSocketException) as error:
                 log.info("station %s: line down, trying again: %s", self._station_id, error)
             away_s = self._away_until_s - self._clock.monotonic_s()
