@@ -72,17 +72,20 @@ class Connection:
     async def open(cls, address: BusAddress, timeout_s: float) -> "Connection":
         """Connect; MeterTimeout when that fails."""
         connection = cls(address)
+        reason = ""
         try:
             async with asyncio.timeout(timeout_s):
                 connected = await connection._client.connect()
         except TimeoutError:
             connected = False
+        except Exception as error:  # termios.error and the like: settings the driver refuses
+            connected, reason = False, f": {error}"
         except BaseException:
             connection.close()
             raise
         if not connected:
             connection.close()
-            raise MeterTimeout(f"no connection to {address.url}")
+            raise MeterTimeout(f"no connection to {address.url}{reason}")
         await asyncio.sleep(0)  # pymodbus finishes the set-up of a serial port in the next turn
         return connection
 

@@ -200,12 +200,13 @@ def parse_model(text: str, file: str) -> MeterModel:
         points.setdefault(block, []).append(point)
     limit = root.integer("registers_max", READ_MAX, low=4, high=READ_MAX)
     block_tables = root.table("blocks")
+    for block in sorted(points.keys() - set(block_tables.names())):
+        key = f"points.{points[block][0].name}.block"
+        raise fault(file, key, f"names '{block}', but there is no [blocks.{block}]")
     blocks = [
-        _block(block_tables.table(name), name, points.pop(name, []), limit)
+        _block(block_tables.table(name), name, points.get(name, []), limit)
         for name in block_tables.names()
     ]
-    for block, lost in points.items():
-        raise fault(file, f"points.{lost[0].name}.block", f"no [blocks.{block}] is in the file")
     serial = root.table("serial", {})
     model = MeterModel(
         name=file.removesuffix(".toml"),
