@@ -97,12 +97,6 @@ Index(
     sqlite_where=ACTIVE,
 )
 Index(
-    "transaction_open_evse",
-    transaction.c.station_id,
-    transaction.c.evse_id,
-    sqlite_where=ACTIVE,
-)
-Index(
     "transaction_open_token",
     transaction.c.id_token_folded,
     sqlite_where=ACTIVE,
@@ -114,7 +108,7 @@ Index(
 )
 Index("transaction_station_started", transaction.c.station_id, transaction.c.started_at)
 Index("transaction_started", transaction.c.started_at, transaction.c.key)
-Index("transaction_state", transaction.c.state, transaction.c.started_at, transaction.c.key)
+Index("transaction_open", transaction.c.started_at, transaction.c.key, sqlite_where=ACTIVE)
 
 report = _table(
     "report",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
-from sqlalchemy import Text, cast, delete, select
+from sqlalchemy import delete, select
 
 from sitecontroller.domain.alarm import Alarm
 from sitecontroller.domain.authorization import TokenRecord
@@ -34,7 +34,7 @@ _TOKEN = Statement(select(token).where(token.c.id_token_folded == parameter("fol
 _DELETE_TOKEN = Statement(delete(token).where(token.c.id_token_folded == parameter("folded")))
 _TOKENS = Statement(
     select(token)
-    .where(before(token.c.row_id, cast(token.c.row_id, Text)))
+    .where(token.c.row_id < parameter("before_at"))
     .order_by(token.c.row_id.desc())
     .limit(parameter("limit"))
 )

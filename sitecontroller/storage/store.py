@@ -109,9 +109,7 @@ class Store:
         """
         self._check_usable()
         if self._fault is not None:
-            raise StoreUnavailable(
-                f"The database is out of use: {self._fault}", remedy="Restart the controller"
-            )
+            raise _out_of_use_error(self._fault)
         if len(self._queue) >= QUEUE_MAX:
             raise StoreUnavailable(f"{QUEUE_MAX} changes wait already: the disk is too slow")
         unit = _Unit(lambda tx: fn(tx, *args, **kwargs), self._loop.create_future())
@@ -188,6 +186,8 @@ class Store:
 
     def _next(self) -> None:
         """Hand the next batch to the writer, or rest."""
+        if self._fault is not None:
+            self._refuse_waiting(self._fault)
         batch: list[_Unit] = []
         while self._queue and len(batch) < self._batch_max:
             unit = self._queue.popleft()
@@ -231,12 +231,17 @@ class Store:
 
     def _batch_failed(self, batch: list[_Unit], error: BaseException) -> None:
         self._commit_failed(error)
-        waiting = [*batch, *self._queue] if self._fault is not None else batch
-        for unit in waiting:
+        for unit in batch:
             if not unit.future.done():
                 unavailable = StoreUnavailable(f"Nothing was stored: {error}")
                 unavailable.__cause__ = error
                 unit.future.set_exception(unavailable)
+
+    def _refuse_waiting(self, fault: str) -> None:
+        for unit in self._queue:
+            if not unit.future.done():
+                unit.future.set_exception(_out_of_use_error(fault))
+        self._queue.clear()
 
     def _commit_failed(self, error: BaseException) -> None:
         log.error("database %s: a commit failed, its senders try again: %s", self._path, error)
@@ -306,6 +311,10 @@ class Store:
     def _end_threads(self) -> None:
         for thread in self._threads:
             thread.shutdown(wait=True)
+
+
+def _out_of_use_error(fault: str) -> StoreUnavailable:
+    return StoreUnavailable(f"The database is out of use: {fault}", remedy="Restart the controller")
 
 
 _PROMISED: type[ports.Store] = Store

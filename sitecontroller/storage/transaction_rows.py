@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal_column, select
 from sqlalchemy.sql.expression import ColumnElement, TextClause
 
 from sitecontroller.domain.authorization import IdToken
@@ -28,6 +28,8 @@ from sitecontroller.storage.statements import (
 _columns = table.c
 _PLAIN = tuple(field.name for field in fields(Transaction) if field.name != "id_token")
 _AT_STATION = _columns.station_id == parameter("station_id", _columns.station_id)
+# The + keeps SQLite from walking through all that the station ever had: open ones are few.
+_AMONG_OPEN = literal_column("+station_id") == parameter("station_id", _columns.station_id)
 _AT_EVSE = _columns.evse_id == parameter("evse_id")
 _SINCE = _columns.started_at >= parameter("since", _columns.started_at)
 _OLDEST_FIRST = (_columns.started_at, _columns.key)
@@ -41,7 +43,7 @@ def _where(*conditions: _Condition, order: Sequence[ColumnElement[object]]) -> S
     return Statement(select(table).where(*conditions).order_by(*order))
 
 
-def _page(*conditions: ColumnElement[bool]) -> Statement:
+def _page(*conditions: _Condition) -> Statement:
     source = select(table).where(before(_columns.started_at, _columns.key), *conditions)
     return Statement(source.order_by(*_NEWEST_FIRST).limit(parameter("limit")))
 
@@ -56,8 +58,8 @@ _UPDATE = update_row(
 _VERSION = Statement(select(_columns.version).where(_columns.key == parameter("key")))
 _BY_KEY = Statement(select(table).where(_columns.key == parameter("key", _columns.key)))
 _OPEN = _where(ACTIVE, order=_OLDEST_FIRST)
-_OPEN_AT_STATION = _where(ACTIVE, _AT_STATION, order=_OLDEST_FIRST)
-_OPEN_AT_EVSE = _where(ACTIVE, _AT_STATION, _AT_EVSE, order=_OLDEST_FIRST)
+_OPEN_AT_STATION = _where(ACTIVE, _AMONG_OPEN, order=_OLDEST_FIRST)
+_OPEN_AT_EVSE = _where(ACTIVE, _AMONG_OPEN, _AT_EVSE, order=_OLDEST_FIRST)
 _BY_STATION_ID = _where(
     _AT_STATION,
     _columns.station_transaction_id
@@ -67,7 +69,8 @@ _BY_STATION_ID = _where(
 _RECENT_AT_STATION = _where(_AT_STATION, _SINCE, order=_NEWEST_FIRST)
 _RECENT_AT_EVSE = _where(_AT_STATION, _SINCE, _AT_EVSE, order=_NEWEST_FIRST)
 _PAGE = _page()
-_PAGE_OF_STATE = _page(_columns.state == parameter("state", _columns.state))
+_PAGE_OPEN = _page(ACTIVE)
+_PAGE_ENDED = _page(_columns.state == TransactionState.ENDED)
 _COUNT_OPEN = Statement(
     select(func.count().label("active")).where(
         ACTIVE, _columns.id_token_folded == parameter("folded", _columns.id_token_folded)
@@ -139,14 +142,9 @@ class TransactionRows:
         self, limit: int, cursor: str | None, *, active: bool | None = None
     ) -> Page[Transaction]:
         """Newest first; `active` None: in any state."""
-        state = TransactionState.ACTIVE if active else TransactionState.ENDED
+        statement = _PAGE if active is None else _PAGE_OPEN if active else _PAGE_ENDED
         rows, following = paging.fetch(
-            _PAGE if active is None else _PAGE_OF_STATE,
-            self.connection,
-            limit,
-            cursor,
-            {"state": state},
-            position=("started_at", "key"),
+            statement, self.connection, limit, cursor, position=("started_at", "key")
         )
         return Page(tuple(_transaction(row) for row in rows), following)
 

@@ -52,9 +52,7 @@ CREATE TABLE charging_transaction (
     PRIMARY KEY (row_id),
     UNIQUE ("key")
 ) STRICT;
-CREATE INDEX transaction_open_evse
-    ON charging_transaction (station_id, evse_id)
-    WHERE state = 'active';
+CREATE INDEX transaction_open ON charging_transaction (started_at, "key") WHERE state = 'active';
 CREATE UNIQUE INDEX transaction_open_once
     ON charging_transaction (station_id, station_transaction_id, started_at)
     WHERE state = 'active';
@@ -62,7 +60,6 @@ CREATE INDEX transaction_open_token
     ON charging_transaction (id_token_folded)
     WHERE state = 'active';
 CREATE INDEX transaction_started ON charging_transaction (started_at, "key");
-CREATE INDEX transaction_state ON charging_transaction (state, started_at, "key");
 CREATE INDEX transaction_station_started ON charging_transaction (station_id, started_at);
 CREATE INDEX transaction_station_transaction
     ON charging_transaction (station_id, station_transaction_id);
