@@ -7,6 +7,7 @@ from typing import Any
 
 from sitecontroller.domain.authorization import TokenRecord
 from sitecontroller.domain.commands import Command, CommandResult
+from sitecontroller.domain.errors import NotFound
 from sitecontroller.domain.queries import AlarmsQuery, JournalQuery, Query, TransactionsQuery
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.domain.views import (
@@ -137,9 +138,10 @@ class Controller:
         """Add or replace a card."""
         await self._store.commit(lambda tx: tx.put_token(token))
 
-    async def delete_token(self, id_token: str) -> bool:
-        """Take a card out; False when there was none."""
-        return await self._store.commit(lambda tx: tx.delete_token(id_token))
+    async def delete_token(self, id_token: str) -> None:
+        """Take a card out. Raises NotFound."""
+        if not await self._store.commit(lambda tx: tx.delete_token(id_token)):
+            raise NotFound(f"no card '{id_token}'", remedy="GET /v1/tokens lists them")
 
     def request_shutdown(self) -> None:
         """Stop cleanly, soon: the answer to this request still goes out."""

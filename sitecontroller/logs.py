@@ -9,15 +9,6 @@ from pathlib import Path
 FILES_MAX = 10
 FILE_BYTES_MAX = 10 * 1024 * 1024
 _QUIET = ("websockets", "pymodbus", "uvicorn", "httpx", "httpcore", "alembic", "asyncio", "fpdf")
-    "websockets",
-    "pymodbus",
-    "uvicorn",
-    "httpx",
-    "httpcore",
-    "alembic",
-    "asyncio",
-    "fontTools",
-)
 
 
 class _JsonFormatter(logging.Formatter):

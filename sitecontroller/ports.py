@@ -107,6 +107,9 @@ class StationLink(Protocol):
         """Take the lease back: the fallback holds at once."""
 
     async def composite_limit(self, evse_id: int) -> ScheduledLimit: ...
+    async def ask_for_missing(self, station_transaction_id: str) -> None:
+        """Ask the station for what it still holds of a transaction (Q34); 1.6 can't be asked."""
+
     async def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """A technician's raw call; the raw answer."""
 

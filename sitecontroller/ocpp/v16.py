@@ -392,6 +392,9 @@ class Station16(StationDialect):
             key=f"limit-{evse_id}",
         )
 
+    async def ask_for_missing(self, station_transaction_id: str) -> None:
+        """1.6 has no message for it: its events carry no numbers that could miss."""
+
     async def composite_limit(self, evse_id: int) -> ScheduledLimit:
         """What the station says it would let the EVSE draw now."""
         evse = self._own_evse(evse_id)

@@ -426,6 +426,15 @@ class Station201(StationDialect):
             key=f"limit-{evse_id}",
         )
 
+    async def ask_for_missing(self, station_transaction_id: str) -> None:
+        """Make the station send what it still holds of a transaction (E14)."""
+        await self._say(
+            "GetTransactionStatus",
+            {"transactionId": station_transaction_id},
+            priority=Priority.HOUSEKEEPING,
+            key=f"status-{station_transaction_id}",
+        )
+
     async def composite_limit(self, evse_id: int) -> ScheduledLimit:
         """What the station says it would let the EVSE draw now."""
         evse = self._own_evse(evse_id)

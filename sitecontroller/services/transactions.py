@@ -6,11 +6,14 @@ Keeps the running ones in memory for load management and the screen; the databas
 import dataclasses
 import logging
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sitecontroller.domain.authorization import Authorization, AuthorizationStatus
+from sitecontroller.domain.errors import OperatingError
 from sitecontroller.domain.events import (
     Event,
     StationChanged,
@@ -76,6 +79,7 @@ class TransactionService:
         self._alarms = alarms
         self._background = background
         self._active: dict[str, Transaction] = {}
+        self._asked_for: set[str] = set()
         self._newest: dict[EvseKey, Transaction] = {}
         self._recent: deque[Transaction] = deque(maxlen=RECENT_MAX)
         self._heard_s: dict[str, float] = {}
@@ -104,6 +108,7 @@ class TransactionService:
         """A station reports on one; the answer for a token shown with it, if any."""
         outcome = await self._store.commit(record_update, report)
         self._tell(outcome)
+        self._ask_for_missing(outcome)
         if outcome.transaction is not None and outcome.transaction.active:
             self._check_refused(outcome.transaction)
         if outcome.transaction is not None and outcome.authorization is not None:
@@ -120,6 +125,7 @@ class TransactionService:
                 report.station_transaction_id,
             )
         self._tell(outcome)
+        self._ask_for_missing(outcome)
         return outcome.authorization
 
     def active(self, key: EvseKey) -> Transaction | None:
@@ -225,6 +231,7 @@ class TransactionService:
         self._active.pop(transaction.key, None)
         self._index(EvseKey(transaction.station_id, transaction.evse_id))
         self._heard_s.pop(transaction.key, None)
+        self._asked_for.discard(transaction.key)
         for index, item in enumerate(self._recent):
             if item.key == transaction.key:
                 self._recent[index] = transaction
@@ -263,6 +270,28 @@ class TransactionService:
             transaction.authorization_status,
         )
 
+    def _ask_for_missing(self, outcome: Outcome) -> None:
+        """Q34: a gap in the sequence is asked for once, when it shows."""
+        transaction = outcome.transaction
+        if transaction is None or outcome.repeated:
+            return
+        if not transaction.seq_no_missing:
+            self._asked_for.discard(transaction.key)
+            return
+        link = self._stations.link(transaction.station_id)
+        if link is None or transaction.key in self._asked_for:
+            return
+        self._asked_for.add(transaction.key)
+        log.warning(
+            "%s: events %s of a session are missing, asked for",
+            transaction.station_id,
+            transaction.seq_no_missing,
+        )
+        self._background.spawn(
+            _quietly(link.ask_for_missing(transaction.station_transaction_id)),
+            "ask for missing events",
+        )
+
     def _check_refused(self, transaction: Transaction) -> None:
         """Q37: a refused start followed by charging is a person's business."""
         if transaction.authorization_status in _FREE_TO_CHARGE:
@@ -273,6 +302,13 @@ class TransactionService:
 
 
 _FREE_TO_CHARGE = (AuthorizationStatus.ACCEPTED, AuthorizationStatus.UNKNOWN)
+
+
+async def _quietly(call: Coroutine[Any, Any, None]) -> None:
+    try:
+        await call
+    except OperatingError as error:
+        log.warning("missing events: %s", error.detail)
 
 
 def _open_transactions(tx: UnitOfWork) -> tuple[Transaction, ...]:

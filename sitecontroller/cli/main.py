@@ -1,0 +1,188 @@
+"""`sitecontroller …`: every command, its options and its help; the work is in the modules beside.
+
+A fault of the reader's making ends with one sentence, the key or option it is about, and what to
+do; never with a traceback.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+from sitecontroller import __version__
+from sitecontroller.cli import meters, run, selfcheck, sites, status
+from sitecontroller.domain.errors import ConfigurationError, ControllerError
+from sitecontroller.keeper import UNUSABLE_STATUS
+
+_EPILOG = """\
+examples:
+  sitecontroller run                          the demo site, with simulated chargers and cars
+  sitecontroller init /srv/garage             a new site: then edit /srv/garage/site.toml
+  sitecontroller run --config /srv/garage/site.toml --commissioning 30m
+  sitecontroller meter read --model eastron-sdm630 --url tcp://192.168.1.20:502
+  sitecontroller status                       what the running controller does right now
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "work"):
+        parser.print_help()
+        return 0
+    try:
+        status_code: int = options.work(options)
+    except ControllerError as error:
+        print(f"sitecontroller: {error.detail}", file=sys.stderr)
+        if error.remedy:
+            print(f"What to do: {error.remedy}", file=sys.stderr)
+        return UNUSABLE_STATUS if isinstance(error, ConfigurationError) else 1
+    except KeyboardInterrupt:
+        return 130
+    return status_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sitecontroller",
+        description="The brain of a car park's charging: chargers, meters, fuses, sessions.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sitecontroller {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_run(commands)
+    _add_serve(commands)
+    _add_init(commands)
+    _add_simulate(commands)
+    _add_meter(commands)
+    _add_status(commands)
+    _add_selfcheck(commands)
+    return parser
+
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add_run(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "run",
+        help="start the controller and keep it running; the console too where there is a screen",
+        description="Start the controller under its keeper, and the console where there is a "
+        "screen. Without --config a demo site is made at first start.",
+    )
+    _add_config(command)
+    _add_controller_options(command)
+    command.add_argument("--headless", action="store_true", help="no console, even with a screen")
+    command.set_defaults(work=run.run)
+
+
+def _add_serve(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "serve",
+        help="the controller alone, without its keeper (what run starts)",
+        description="The controller itself, in the foreground. Use run: it starts this again "
+        "when it dies.",
+    )
+    _add_config(command)
+    _add_controller_options(command)
+    command.set_defaults(work=run.serve)
+
+
+def _add_controller_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--commissioning",
+        type=_duration,
+        metavar="30m",
+        help="let unknown chargers knock for so long (s, m or h; at most 8h)",
+    )
+    command.add_argument("--log", choices=("text", "json"), default="text", help="form of the log")
+    command.add_argument(
+        "--status-lines", action="store_true", help="print one line on the site every 5 s"
+    )
+
+
+def _add_init(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "init",
+        help="make a new site: a site.toml to edit, and its database",
+        description="Write DIR/site.toml, with comments that say what goes where, and make the "
+        "site's database. Nothing that exists is overwritten.",
+    )
+    command.add_argument("directory", type=Path, metavar="DIR")
+    command.add_argument("--demo", action="store_true", help="the demo site with 12 chargers")
+    command.add_argument("--price-per-kwh", metavar="0.49", help="including VAT, site currency")
+    command.add_argument("--session-fee", metavar="0.00", default="0", help="including VAT")
+    command.add_argument("--vat", metavar="19", default="19", help="per cent (default 19)")
+    command.set_defaults(work=sites.init)
+
+
+def _add_simulate(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "simulate",
+        help="simulated chargers, cars and meters of a demo site",
+        description="Run the virtual site beside a controller: real OCPP and Modbus over the "
+        "network, simulated hardware. run does this by itself for a demo site.",
+    )
+    _add_config(command)
+    command.add_argument("--seed", type=int, default=1, help="which cars come when (default 1)")
+    command.set_defaults(work=run.simulate)
+
+
+def _add_meter(commands: _Commands) -> None:
+    meter = commands.add_parser("meter", help="read a meter, for electricians")
+    actions = meter.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    read = actions.add_parser(
+        "read",
+        help="print a meter's live values",
+        description="Read one meter and print its values: voltage, current and power per phase, "
+        "energy. Nothing is written to the meter.",
+    )
+    read.add_argument("--model", required=True, help="as eastron-sdm630; 'list' shows all")
+    read.add_argument(
+        "--url", default="", help="tcp://HOST:502, rtutcp://HOST:PORT or serial:///dev/ttyUSB0"
+    )
+    read.add_argument("--unit", type=int, default=1, help="Modbus unit id (default 1)")
+    read.add_argument("--every", type=float, metavar="S", help="again every S seconds, to Ctrl-C")
+    read.set_defaults(work=meters.read)
+
+
+def _add_status(commands: _Commands) -> None:
+    command = commands.add_parser("status", help="what the running controller does right now")
+    _add_config(command)
+    command.add_argument("--json", action="store_true", help="everything, for scripts")
+    command.set_defaults(work=status.show)
+
+
+def _add_selfcheck(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "selfcheck",
+        help="check this PC, the configuration and the running controller",
+        description="Check one thing after the other and say what to do where one fails. Exit "
+        "status 0 when all is well.",
+    )
+    _add_config(command)
+    command.set_defaults(work=selfcheck.check)
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the site's site.toml (default: the demo site in your data folder)",
+    )
+
+
+def _duration(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,5})([smh])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; write one like 90s, 30m or 2h")
+    seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    if not 0 < seconds <= 8 * 3600:
+        raise argparse.ArgumentTypeError("from 1s to 8h")
+    return timedelta(seconds=seconds)

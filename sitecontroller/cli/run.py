@@ -1,0 +1,141 @@
+"""`run`, `serve` and `simulate`: the processes of a site on this PC."""
+
+import argparse
+import asyncio
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from sitecontroller import logs
+from sitecontroller.app import Site, build
+from sitecontroller.cli.sites import config_path, make_demo
+from sitecontroller.clock import SystemClock
+from sitecontroller.config import SiteConfig, load_config
+from sitecontroller.domain.errors import Conflict
+from sitecontroller.domain.views import CircuitView, SiteView
+from sitecontroller.keeper import RESTART_STATUS, Keeper
+
+STATUS_EVERY_S = 5.0
+STOP_WITHIN_S = 5.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """The controller under its keeper; with it the virtual site of a demo, and the console."""
+    path = config_path(options)
+    if options.config is None and not path.exists():
+        make_demo(path.parent)
+    config = load_config(path)
+    console = not options.headless and _has_screen()
+    arguments = ["--config", str(path), "--log", options.log]
+    if options.commissioning is not None:
+        arguments += ["--commissioning", f"{int(options.commissioning.total_seconds())}s"]
+    if not console:
+        arguments.append("--status-lines")
+        print(_how_to_see_more(config, path), flush=True)
+    children: list[subprocess.Popen[bytes]] = []
+    try:
+        if config.demo:
+            children.append(_start("sitecontroller", "simulate", "--config", str(path)))
+        if console:
+            children.append(_start("ui", "--state-dir", str(config.state_dir)))
+        return Keeper(arguments, lambda text: print(text, file=sys.stderr, flush=True)).run()
+    finally:
+        _stop(children)
+
+
+def serve(options: argparse.Namespace) -> int:
+    """The controller itself, until a stop is asked for."""
+    path = config_path(options)
+    config = load_config(path)
+    logs.configure(as_json=options.log == "json", log_dir=config.state_dir / "log")
+    try:
+        return asyncio.run(_serve(config, path, options))
+    except OSError as error:
+        raise Conflict(
+            f"a port is taken: {error.strerror or error}",
+            remedy="Stop the other program, or change ocpp.port or api.port in site.toml",
+        ) from None
+
+
+async def _serve(config: SiteConfig, path: Path, options: argparse.Namespace) -> int:
+    site = await build(config, SystemClock(), config_path=path, commissioning=options.commissioning)
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(signal_number, site.stopped.set)
+    printing = loop.create_task(_print_status(site)) if options.status_lines else None
+    waits = [loop.create_task(event.wait()) for event in (site.stopped, site.restart_asked)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for task in (*waits, *([printing] if printing else ())):
+        task.cancel()
+    await site.stop()
+    return RESTART_STATUS if site.restart_asked.is_set() else 0
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """The virtual site, as a process of its own."""
+    from sitecontroller.simulation.__main__ import main as virtual_site
+
+    path = config_path(options)
+    return virtual_site(["--site", str(path.parent), "--seed", str(options.seed)])
+
+
+def status_line(site: SiteView, main: CircuitView) -> str:
+    """The site in one line: current per phase against the fuse, cars, energy."""
+    phases = "  ".join(
+        f"L{number} {'—' if current is None else f'{current:.0f}'}/{limit:.0f} A"
+        for number, (current, limit) in enumerate(
+            zip(main.current_a, main.limit_a, strict=True), start=1
+        )
+    )
+    held = f"  HELD BACK: {site.fail_safe}" if site.fail_safe else ""
+    power = "—" if site.power_w is None else f"{site.power_w / 1000:.1f}"
+    return (
+        f"{site.name}: {phases}  {power} kW  {site.charging} charging, {site.free} free, "
+        f"{site.faulted} fault, {site.offline} offline  {site.energy_wh / 1000:.2f} kWh{held}"
+    )
+
+
+async def _print_status(site: Site) -> None:
+    while True:
+        await asyncio.sleep(STATUS_EVERY_S)
+        snapshot = site.controller.snapshot()
+        main = next(c for c in snapshot.circuits.values() if c.parent_id is None)
+        print(status_line(snapshot.site, main), flush=True)
+
+
+def _how_to_see_more(config: SiteConfig, path: Path) -> str:
+    return (
+        f"{config.name}: no screen, so one line every {STATUS_EVERY_S:.0f} s. To see more:\n"
+        f"  sitecontroller status --config {path}\n"
+        f"  http://{config.api.host}:{config.api.port}/docs   the local API\n"
+        f"  python -m ui --state-dir {config.state_dir}   the console, on a PC with a screen\n"
+        "Ctrl-C stops."
+    )
+
+
+def _has_screen() -> bool:
+    if importlib.util.find_spec("PySide6") is None:
+        return False
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", module, *arguments])
+
+
+def _stop(children: list[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    for child in children:
+        try:
+            child.wait(timeout=STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            child.kill()

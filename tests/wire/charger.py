@@ -1,0 +1,108 @@
+"""A charger in the test's hand: raw OCPP frames over a real WebSocket, nothing clever.
+
+It answers what the controller asks with the plainest acceptance, unless told otherwise, and keeps
+everything it was asked.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+Answer = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""A payload in, a payload out; None: never answer."""
+
+_ACCEPTED = {"status": "Accepted"}
+_PLAIN: dict[str, dict[str, Any]] = {
+    "GetConfiguration": {"configurationKey": [], "unknownKey": []},
+    "UnlockConnector": {"status": "Unlocked"},
+    "GetCompositeSchedule": {"status": "Rejected"},
+    "GetVariables": {"getVariableResult": []},
+    "SetVariables": {"setVariableResult": []},
+    "GetTransactionStatus": {"messagesInQueue": False},
+    "ClearCache": _ACCEPTED,
+}
+
+
+class CallError(Exception):
+    """The controller answered with a CALLERROR."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(f"{code}: {description}")
+        self.code = code
+
+
+class Charger:
+    """One connection of a charger."""
+
+    def __init__(self, socket: ClientConnection, version: str) -> None:
+        self.socket = socket
+        self.version = version
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Answer] = {}
+        self._pending: dict[str, asyncio.Future[Any]] = {}
+        self._number = 0
+
+    async def call(
+        self, action: str, payload: dict[str, Any], *, message_id: str | None = None
+    ) -> dict[str, Any]:
+        """Send a CALL and return the answer's payload; CallError for a CALLERROR."""
+        self._number += 1
+        key = message_id or f"test-{self._number}"
+        future = asyncio.get_running_loop().create_future()
+        self._pending[key] = future
+        await self.socket.send(json.dumps([2, key, action, payload]))
+        answer: dict[str, Any] = await asyncio.wait_for(future, 10)
+        return answer
+
+    def asked_for(self, action: str) -> list[dict[str, Any]]:
+        """The payloads of every CALL of that action so far."""
+        return [payload for name, payload in self.asked if name == action]
+
+    async def read(self) -> None:
+        """Take in frames until the connection closes."""
+        async for text in self.socket:
+            frame = json.loads(text)
+            if frame[0] == 2:
+                await self._answer(frame)
+                continue
+            future = self._pending.pop(frame[1], None)
+            if future is None or future.done():
+                continue
+            if frame[0] == 3:
+                future.set_result(frame[2])
+            else:
+                future.set_exception(CallError(frame[2], frame[3]))
+
+    async def _answer(self, frame: list[Any]) -> None:
+        _, key, action, payload = frame
+        self.asked.append((action, payload))
+        answer = self.answers.get(action, lambda _: _PLAIN.get(action, _ACCEPTED))(payload)
+        if answer is not None:
+            await self.socket.send(json.dumps([3, key, answer]))
+
+
+@asynccontextmanager
+async def charger_at(
+    url: str, station_id: str, password: str, version: str = "1.6"
+) -> AsyncIterator[Charger]:
+    """A connected charger that has not booted yet."""
+    login = base64.b64encode(f"{station_id}:{password}".encode()).decode()
+    async with connect(
+        f"{url}/{station_id}",
+        subprotocols=[f"ocpp{version}"],  # type: ignore[list-item]
+        additional_headers={"Authorization": f"Basic {login}"},
+        ping_interval=None,
+    ) as socket:
+        charger = Charger(socket, version)
+        reader = asyncio.create_task(charger.read())
+        try:
+            yield charger
+        finally:
+            await socket.close()
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
