@@ -374,13 +374,17 @@ def test_at_stop_a_live_client_is_told_to_go(run):
 
 
 def test_a_client_that_does_not_read_does_not_hold_up_the_stop(run):
+    """Nor does it keep its connection: what it has not read by then never comes."""
     site = FakeSite()
 
     async def stop() -> None:
-        async with served(site) as (server, url), stalled(site, server, url):
+        async with served(site) as (server, url), stalled(site, server, url) as client:
             site.publish(finished(1))
             async with asyncio.timeout(5):
                 await server.stop()
+            client.socket.transport.resume_reading()
+            with pytest.raises(ConnectionClosed):
+                await client()
 
     run(stop())
 
