@@ -120,7 +120,7 @@ class Exposure:
         ]
         if known:
             return replace(self, possible=(known[-1], *after))
-        ends = [sent.ends_s for sent in before]
+        ends = [sent.ends_s for sent in before if sent.limit_a is not None]
         ends_s = None if not ends or None in ends else max(end for end in ends if end is not None)
         return replace(self, possible=(Sent(NOT_SENT, current_a, asked_s, ends_s), *after))
 

@@ -1,0 +1,384 @@
+"""Load management: one cycle per meter sample, from what is known to what each EVSE may draw.
+
+`cycle` is synchronous and sends nothing: it reads meters, stations and transactions, decides, and
+returns orders. `run` calls it at each sample of a site meter, or after a second without any, and
+hands the orders to tasks, so that no station can delay the next cycle. Safety rules S1–S6 and what
+they promise are in docs/load-management.md.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from itertools import count
+
+from sitecontroller.config import LoadSettings
+from sitecontroller.dlm.allocate import allocate
+from sitecontroller.dlm.exposure import Sent
+from sitecontroller.dlm.limits import Limit, smallest
+from sitecontroller.dlm.snapshot import Snapshot
+from sitecontroller.domain.events import (
+    Event,
+    LimitsChanged,
+    MeterMeasured,
+    StationDisconnected,
+    StationReady,
+    TransactionChanged,
+)
+from sitecontroller.domain.topology import EvseKey, Topology
+from sitecontroller.domain.views import CircuitView, LimitView, PhaseSample
+from sitecontroller.ports import ChargingLimit, Clock, ScheduledLimit, StationLink
+from sitecontroller.publisher import Publisher
+from sitecontroller.services.alarms import AlarmService
+from sitecontroller.services.load_circuits import Circuits, Sight
+from sitecontroller.services.load_decide import RESERVE_A, Change, Pass
+from sitecontroller.services.load_evse import EvseControl, Timing, unknown_exposure
+from sitecontroller.services.load_fallbacks import Fallbacks, read_back
+from sitecontroller.services.load_obedience import watch
+from sitecontroller.services.load_orders import (
+    AskEvidence,
+    ClearLimit,
+    Dispatcher,
+    LimitOrder,
+    Order,
+    Outcome,
+    PushFallbacks,
+    SetLimit,
+)
+from sitecontroller.services.load_views import (
+    Chart,
+    CircuitAlarms,
+    changed,
+    circuit_view,
+    fail_safe_reason,
+    limit_view,
+)
+from sitecontroller.services.metering import MeteringService
+from sitecontroller.services.stations import StationService
+from sitecontroller.services.transactions import TransactionService
+
+CYCLE_S = 1.0
+CYCLE_S_MIN = 0.2
+LEASE_UNCERTAINTY_S = 12.0
+"""How much later than planned a lease may end: the station's clock and the message's way."""
+REFUSED_RETRY_S = 10.0
+UNANSWERED_RETRY_S = 1.0
+READING_GRACE_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class LoadService:
+    """Owner of every EVSE's limit.
+
+    `earlier_leases_s`: for how long limits of a controller that ran before may still hold; by
+    default a lease and its uncertainty.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        settings: LoadSettings,
+        clock: Clock,
+        publisher: Publisher,
+        stations: StationService,
+        transactions: TransactionService,
+        metering: MeteringService,
+        alarms: AlarmService,
+        *,
+        sample_interval_s: float,
+        earlier_leases_s: float | None = None,
+    ) -> None:
+        self._topology = topology
+        self._settings = settings
+        self._clock = clock
+        self._publisher = publisher
+        self._stations = stations
+        self._transactions = transactions
+        self._metering = metering
+        self._alarms = alarms
+        reaction_s = settings.reaction_s
+        stale_s = 2 * sample_interval_s + READING_GRACE_S
+        self._timing = Timing(reaction_s, stale_s, max(2 * reaction_s, stale_s) + 2 * reaction_s)
+        self._began_s = clock.monotonic_s()
+        if earlier_leases_s is None:
+            earlier_leases_s = settings.lease_s + LEASE_UNCERTAINTY_S
+        leases_end_s = self._began_s + earlier_leases_s
+        self._controls = {
+            evse.key: EvseControl(evse, unknown_exposure(evse, leases_end_s, self._began_s))
+            for evse in topology.evses()
+        }
+        self._circuits = Circuits(topology)
+        self._below = {
+            circuit_id: [
+                control
+                for control in self._controls.values()
+                if any(c.circuit_id == circuit_id for c in topology.path(control.evse.circuit_id))
+            ]
+            for circuit_id in topology.circuits
+        }
+        self._fallbacks = Fallbacks(topology.stations, self._controls, alarms, clock.monotonic_s)
+        self._dispatcher = Dispatcher(stations.link, clock.monotonic_s, self)
+        self._meter_ids = {
+            circuit.meter_id
+            for circuit in topology.circuits.values()
+            if circuit.meter_id is not None
+        }
+        self._numbers = count(1)
+        self._started = False
+        self._targets: dict[EvseKey, Limit] = {}
+        self._limit_views: dict[EvseKey, LimitView] = {}
+        self._circuit_views: dict[str, CircuitView] = {}
+        self._asks: list[Order] = []
+        self._chart = Chart()
+        self._circuit_alarms = CircuitAlarms(alarms)
+        self._wake = asyncio.Event()
+        self._woken_s = self._began_s
+        self.cycle_late_ms: float | None = None
+        """How late the last cycle ended after what it answers to."""
+
+    # what others read
+
+    def limit_view(self, key: EvseKey) -> LimitView | None:
+        """What an EVSE may draw now and why; None before the first cycle or for an unknown one."""
+        return self._limit_views.get(key)
+
+    def circuit_view(self, circuit_id: str) -> CircuitView:
+        """A circuit as of the last cycle. KeyError for one that isn't configured."""
+        view = self._circuit_views.get(circuit_id)
+        return view if view is not None else self._view_circuit(circuit_id, self._began_s)
+
+    @property
+    def fail_safe(self) -> str | None:
+        """Why the site, or a part of it, is held at a safe value; None in normal operation."""
+        reasons = (fail_safe_reason(control) for control in self._circuits.by_id.values())
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def phase_history(self) -> tuple[PhaseSample, ...]:
+        """The main circuit's last 60 min, a point per 5 s, oldest first."""
+        return self._chart.points()
+
+    def profile_writes(self, key: EvseKey) -> int:
+        """Profiles written to that EVSE's flash today."""
+        return self._controls[key].writes
+
+    # the loop
+
+    async def run(self) -> None:
+        """Cycle until cancelled."""
+        unsubscribe = self._publisher.subscribe(self._on_event)
+        try:
+            while True:
+                due_s = await self._until_due()
+                now_s = self._clock.monotonic_s()
+                self._dispatcher.dispatch(self.cycle(now_s))
+                self.cycle_late_ms = max(0.0, self._clock.monotonic_s() - due_s) * 1000
+                await asyncio.sleep(CYCLE_S_MIN)
+        finally:
+            unsubscribe()
+            await self._dispatcher.close()
+
+    async def _until_due(self) -> float:
+        """Wait for what calls for a cycle; returns since when it has been due."""
+        waits_since_s = self._clock.monotonic_s()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CYCLE_S):
+                await self._wake.wait()
+        if not self._wake.is_set():
+            return waits_since_s + CYCLE_S
+        self._wake.clear()
+        return max(self._woken_s, waits_since_s)
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case MeterMeasured(meter_id) if meter_id in self._meter_ids:
+                self._ask_for_cycle()
+            case TransactionChanged(began=began, ended=ended) if began or ended:
+                self._ask_for_cycle()
+            case StationReady(station_id):
+                self._fallbacks.forget(station_id)
+                self._ask_for_cycle()
+            case StationDisconnected(station_id):
+                self._fallbacks.forget(station_id)
+                self._ask_for_cycle()
+
+    def _ask_for_cycle(self) -> None:
+        if not self._wake.is_set():
+            self._woken_s = self._clock.monotonic_s()
+            self._wake.set()
+
+    # one cycle
+
+    def cycle(self, now_s: float) -> tuple[Order, ...]:
+        """Look, decide, and return what is to be said to stations. Sends nothing."""
+        orders: list[Order] = []
+        orders += self._observe(now_s)
+        self._measure(now_s)
+        self._started = self._started or self._may_start(now_s)
+        if self._started:
+            orders += self._decide(now_s)
+        orders += self._asks
+        self._asks = []
+        self._circuit_alarms.update(self._circuits, now_s)
+        self._show(now_s)
+        return tuple(orders)
+
+    def _observe(self, now_s: float) -> list[Order]:
+        """Who is connected, plugged and charging; which stations need their fallbacks."""
+        orders: list[Order] = []
+        for station in self._topology.stations.values():
+            link = self._stations.link(station.station_id)
+            if link is not None and self._fallbacks.are_due(link, now_s):
+                orders.append(PushFallbacks(station.station_id))
+            for evse in station.evses:
+                control = self._controls[evse.key]
+                if link is None and control.online:
+                    control.lose_contact(now_s)
+                ended = control.observe(
+                    self._transactions.active(evse.key),
+                    online=link is not None,
+                    plugged=self._stations.evse_state(evse.key).plugged,
+                    now_s=now_s,
+                )
+                if ended:
+                    number = next(self._numbers)
+                    control.exposure = control.exposure.send(Sent(number, None, now_s))
+                    orders.append(ClearLimit(evse.key, number))
+                measured = self._metering.evse(evse.key)
+                if measured is not None:
+                    control.measure(measured.reading, measured.received_s, self._timing)
+                control.settle(now_s)
+        return orders
+
+    def _measure(self, now_s: float) -> None:
+        """What the circuits carry besides EVSEs."""
+        flows: dict[str, list[tuple[tuple[float, float], ...]]] = defaultdict(list)
+        for control in self._controls.values():
+            flow = control.flow(now_s, self._timing)
+            for circuit in self._circuits.up(control.evse.circuit_id):
+                flows[circuit.circuit.circuit_id].append(flow)
+        samples = {meter_id: self._metering.meter(meter_id) for meter_id in self._meter_ids}
+        self._circuits.measure(samples, flows, self._clock.now(), now_s, self._began_s)
+
+    def _may_start(self, now_s: float) -> bool:
+        """S5: nothing is allocated before every meter has spoken (or counts as silent) and, where
+        sessions run already, their cars' currents are known: leases of before keep them safe.
+
+        A circuit above its limit ends the wait.
+        """
+        circuits = self._circuits.by_id.values()
+        if any(None in control.base_a for control in circuits):
+            return False
+        if now_s - self._began_s >= self._timing.stale_s or any(
+            control.is_overloaded for control in circuits
+        ):
+            return True
+        return all(
+            control.transaction is None or not control.online or control.draw is not None
+            for control in self._controls.values()
+        )
+
+    def _decide(self, now_s: float) -> list[Order]:
+        snapshot = Snapshot(
+            tuple(control.state(RESERVE_A) for control in self._circuits.by_id.values()),
+            tuple(control.demand(now_s) for control in self._controls.values()),
+        )
+        allocations = allocate(snapshot)
+        self._targets = {}
+        for key, allocation in allocations.by_key.items():
+            shared = Limit(allocation.current_a, allocation.reason, allocation.bound_by)
+            blind = self._circuits.sight(self._controls[key].evse.circuit_id) is Sight.BLIND
+            limits = (self._blind_limit(key),) if blind else (shared,)
+            target = smallest(limits, now_s)
+            assert target is not None
+            self._targets[key] = target
+        decisions = Pass(
+            snapshot,
+            self._controls,
+            self._targets,
+            self._circuits.sight,
+            self._settings.lease_s,
+            now_s,
+        )
+        orders: list[Order] = [self._order(change, now_s) for change in decisions.changes()]
+        for control in self._controls.values():
+            orders += watch(control, self._alarms, self._timing, now_s)
+        return orders
+
+    def _blind_limit(self, key: EvseKey) -> Limit:
+        """S9: "slow" is the fallback, "stop" is nothing."""
+        slow = self._settings.fail_safe == "slow"
+        fallback_a = self._controls[key].evse.fallback_a
+        return Limit(fallback_a if slow else 0.0, "meter silent", "meter")
+
+    def _order(self, change: Change, now_s: float) -> SetLimit:
+        control = self._controls[change.key]
+        link = self._stations.link(change.key.station_id)
+        transaction = control.transaction
+        assert link is not None, "only an EVSE that is online is told anything"
+        assert transaction is not None, "only an EVSE with a session is told anything"
+        above = change.current_a > control.evse.fallback_a
+        leased = above and link.clock_offset_s is not None
+        number = next(self._numbers)
+        control.send(Sent(number, change.current_a, now_s), leased=leased, now_s=now_s)
+        control.count_write(self._clock.now().toordinal())
+        limit = ChargingLimit(
+            evse_id=change.key.evse_id,
+            current_a=change.current_a,
+            phase_count=control.phase_count,
+            lease_s=self._settings.lease_s if leased else None,
+            fallback_a=control.evse.fallback_a,
+            transaction_id=transaction.station_transaction_id,
+        )
+        return SetLimit(change.key, number, limit)
+
+    # what became of orders
+
+    def limit_answered(self, order: LimitOrder, outcome: Outcome) -> None:
+        """A limit was taken, refused, lost or overtaken. None of it proves what holds."""
+        control, now_s = self._controls[order.key], self._clock.monotonic_s()
+        if isinstance(order, ClearLimit):
+            if outcome is not Outcome.NEVER_SENT:
+                self._asks.append(AskEvidence(order.key, reading=False))
+            return
+        lease_s = order.limit.lease_s
+        if outcome in (Outcome.TAKEN, Outcome.UNANSWERED) and lease_s is not None:
+            ends_s = now_s + lease_s + LEASE_UNCERTAINTY_S
+            control.exposure = control.exposure.answered(order.number, ends_s)
+        if outcome in (Outcome.REFUSED, Outcome.NEVER_SENT):
+            control.exposure = control.exposure.withdraw(order.number)
+        if outcome is Outcome.REFUSED:
+            control.retry_s = now_s + REFUSED_RETRY_S
+        elif outcome is Outcome.UNANSWERED:
+            control.resend, control.retry_s = True, now_s + UNANSWERED_RETRY_S
+
+    def schedule_answered(self, key: EvseKey, scheduled: ScheduledLimit, asked_s: float) -> None:
+        """A composite schedule came."""
+        read_back(self._controls[key], scheduled, asked_s)
+
+    async def push_fallbacks(self, link: StationLink) -> None:
+        """S5 for one station; for the dispatcher."""
+        await self._fallbacks.push(link)
+        self._ask_for_cycle()
+
+    # what is shown
+
+    def _show(self, now_s: float) -> None:
+        limits = {
+            key: limit_view(control, self._targets.get(key), now_s)
+            for key, control in self._controls.items()
+        }
+        circuits = {id_: self._view_circuit(id_, now_s) for id_ in self._circuits.by_id}
+        keys = changed(self._limit_views, limits)
+        ids = tuple(id_ for id_, view in circuits.items() if self._circuit_views.get(id_) != view)
+        self._limit_views, self._circuit_views = limits, circuits
+        self._chart.note(circuits[self._circuits.root.circuit.circuit_id], self._clock.now(), now_s)
+        if keys or ids:
+            self._publisher.publish(LimitsChanged(tuple(sorted(keys)), ids))
+
+    def _view_circuit(self, circuit_id: str, now_s: float) -> CircuitView:
+        reasons = (fail_safe_reason(control) for control in self._circuits.up(circuit_id))
+        fail_safe = next((reason for reason in reasons if reason is not None), None)
+        return circuit_view(
+            self._circuits.by_id[circuit_id], self._below[circuit_id], now_s, fail_safe
+        )

@@ -1,0 +1,132 @@
+"""From what each EVSE should have to what it is told now.
+
+Decreases go out at once and in full. An increase goes out only while base load + exposure stays
+within every circuit on its way, at the pace of the ramp, and not while a meter there is late.
+Leases are renewed at half their time.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sitecontroller.dlm.admission import STEP_SLACK
+from sitecontroller.dlm.limits import Limit
+from sitecontroller.dlm.room import Room
+from sitecontroller.dlm.snapshot import Demand, Snapshot
+from sitecontroller.dlm.stability import DEAD_BAND_A, INCREASE_EVERY_S, raised_limit_a
+from sitecontroller.domain.topology import EvseKey
+from sitecontroller.services.load_circuits import Sight
+from sitecontroller.services.load_evse import EvseControl
+
+WRITES_PER_DAY = 300
+"""Profiles written to one EVSE's flash; once they are used up its limit no longer rises."""
+UNLEASED_REPEAT_S = 30.0
+"""A limit above the fallback without a lease (clock unknown, restart): tried again after this."""
+RESERVE_A = 0.5
+"""Kept free below limit − margin, so that a ripple of the base load doesn't change every limit."""
+EPSILON_A = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A limit to be sent, or sent again."""
+
+    key: EvseKey
+    current_a: float
+
+
+@dataclass(slots=True)
+class Pass:
+    """The decisions of one cycle. `targets` has every EVSE that can be told something."""
+
+    snapshot: Snapshot
+    controls: dict[EvseKey, EvseControl]
+    targets: dict[EvseKey, Limit]
+    sight: Callable[[str], Sight]
+    lease_s: int
+    now_s: float
+
+    def changes(self) -> list[Change]:
+        """Decreases first, then increases, then renewals; one per EVSE at most."""
+        demands = [demand for demand in self.snapshot.demands if demand.key in self.targets]
+        changes = {change.key: change for change in self._decreases(demands)}
+        rest = [demand for demand in demands if demand.key not in changes]
+        changes |= {change.key: change for change in self._increases(rest)}
+        changes |= {
+            demand.key: Change(demand.key, demand.limit_a)
+            for demand in rest
+            if demand.key not in changes and self._must_repeat(demand)
+        }
+        return list(changes.values())
+
+    def _decreases(self, demands: Iterable[Demand]) -> Iterable[Change]:
+        overdrawn = self._overdrawn()
+        room = Room(self.snapshot)
+        for demand in demands:
+            target_a = self.targets[demand.key].current_a
+            lower_a = demand.limit_a - target_a
+            if lower_a <= EPSILON_A or self.controls[demand.key].retry_s > self.now_s:
+                continue
+            urgent = any(entry in overdrawn for entry in room.entries(demand))
+            if urgent or target_a == 0 or lower_a >= DEAD_BAND_A - EPSILON_A:
+                yield Change(demand.key, target_a)
+
+    def _overdrawn(self) -> set[int]:
+        """The entries that would be overdrawn if everybody took what they were told.
+
+        The snapshot's caps have a little taken off against ripple, so an entry counts only once
+        this reserve is used up: `RESERVE_A` of it.
+        """
+        room = Room(self.snapshot)
+        for demand in self.snapshot.demands:
+            taken_a = demand.limit_a if demand.key in self.targets else demand.exposure_a
+            for entry in room.entries(demand):
+                room.free_a[entry] -= taken_a
+        return {entry for entry, free_a in enumerate(room.free_a) if free_a < -RESERVE_A}
+
+    def _increases(self, demands: Iterable[Demand]) -> Iterable[Change]:
+        room = Room(self.snapshot)
+        for demand in self.snapshot.demands:
+            for entry in room.entries(demand):
+                room.free_a[entry] -= demand.exposure_a
+        for demand in sorted(demands, key=_poorest_first):
+            target_a = self.targets[demand.key].current_a
+            if target_a <= demand.limit_a + EPSILON_A or not self._may_rise(demand):
+                continue
+            entries = room.entries(demand)
+            free_a = min(room.free_a[entry] for entry in entries)
+            headroom_a = free_a + demand.exposure_a - demand.limit_a
+            raised_a = raised_limit_a(demand.limit_a, target_a, headroom_a, demand.current_a_min)
+            raised_a = _on_step(raised_a, demand.step_a)
+            if raised_a < demand.current_a_min - EPSILON_A or raised_a <= demand.limit_a:
+                continue
+            for entry in entries:
+                room.free_a[entry] -= max(0.0, raised_a - demand.exposure_a)
+            yield Change(demand.key, raised_a)
+
+    def _may_rise(self, demand: Demand) -> bool:
+        control = self.controls[demand.key]
+        return (
+            self.now_s >= control.increased_s + INCREASE_EVERY_S
+            and self.now_s >= control.retry_s
+            and (demand.limit_a == 0 or control.writes < WRITES_PER_DAY)
+            and self.sight(demand.circuit_id) is Sight.GOOD
+        )
+
+    def _must_repeat(self, demand: Demand) -> bool:
+        control = self.controls[demand.key]
+        if self.now_s < control.retry_s:
+            return False
+        if control.resend:
+            return True
+        if demand.limit_a <= control.evse.fallback_a + EPSILON_A:
+            return False
+        every_s = self.lease_s / 2 if control.leased else UNLEASED_REPEAT_S
+        return self.now_s - control.sent_s >= every_s
+
+
+def _poorest_first(demand: Demand) -> tuple[float, float, EvseKey]:
+    return (demand.limit_a / demand.weight, -demand.credit_s, demand.key)
+
+
+def _on_step(current_a: float, step_a: float) -> float:
+    return round(int(current_a / step_a + STEP_SLACK) * step_a, 6)

@@ -1,0 +1,346 @@
+"""What load management remembers of one EVSE: exposure, dwell, need, phases, obedience.
+
+Fed once per cycle with what stations, transactions and meters say; gives the allocator its demand.
+It sends nothing.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from sitecontroller.dlm.base import flow_bounds
+from sitecontroller.dlm.exposure import NOT_SENT, Exposure, Sent
+from sitecontroller.dlm.phases import PhasesInUse
+from sitecontroller.dlm.snapshot import Demand
+from sitecontroller.dlm.stability import Dwell, Need
+from sitecontroller.domain.metering import MeterReading
+from sitecontroller.domain.station import ChargingState
+from sitecontroller.domain.topology import (
+    NOMINAL_V,
+    UNKNOWN_PHASES,
+    Evse,
+    LimitUnit,
+    PerPhase,
+    Supply,
+)
+from sitecontroller.domain.transaction import Transaction
+
+PLUGGED_RESERVE_S = 120.0
+"""How long a plugged car without a session has its fallback kept free for it."""
+READING_GRACE_S = 2.0
+ALIGNED_AFTER_S = 3.0
+"""For so long after a reading the meter may still show what was before it."""
+OBEYS_A = 1.0
+OBEYS_SHARE = 0.05
+
+
+NOTHING = (0.0, 0.0)
+
+
+class Obedience(IntEnum):
+    """How far S6 went with an EVSE."""
+
+    OBEYS = 0
+    STOPPED = 1
+    """Its transaction was told to end."""
+    UNAVAILABLE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Windows in seconds: how long a change takes to show, how old a reading may be."""
+
+    reaction_s: float
+    stale_s: float
+    evidence_s: float
+    """Without evidence for so long after a decrease, S6 begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The last reading of an EVSE: grid current per site phase, and when it came."""
+
+    current_a: PerPhase
+    received_s: float
+    before_a: PerPhase = UNKNOWN_PHASES
+    """The reading before it."""
+
+    @property
+    def most_a(self) -> float | None:
+        """The largest phase; None where none is known."""
+        return max((a for a in self.current_a if a is not None), default=None)
+
+
+@dataclass(slots=True)
+class EvseControl:
+    """One EVSE. `online` means: connected and ready to be told something."""
+
+    evse: Evse
+    exposure: Exposure
+    online: bool = False
+    fallback_confirmed: bool = False
+    transaction: Transaction | None = None
+    transaction_since_s: float = 0.0
+    plugged_since_s: float | None = None
+    draw: Draw | None = None
+    dwell: Dwell = field(default_factory=Dwell)
+    need: Need = field(init=False)
+    phases: PhasesInUse = field(init=False)
+    changed_s: float = float("-inf")
+    """When its limit last changed."""
+    increased_s: float = float("-inf")
+    sent_s: float = float("-inf")
+    """When a limit was last sent, the same one again included."""
+    leased: bool = False
+    """Whether that one ends by itself."""
+    resend: bool = False
+    """The last limit got no answer."""
+    retry_s: float = float("-inf")
+    """No further attempt before."""
+    asked_s: float = float("-inf")
+    over_since_s: float | None = None
+    obedience: Obedience = Obedience.OBEYS
+    obedience_since_s: float = 0.0
+    ended_s: float | None = None
+    """When the last session here ended."""
+    _left_a: PerPhase = UNKNOWN_PHASES
+    """What it drew last."""
+    writes_day: int = 0
+    writes: int = 0
+
+    def __post_init__(self) -> None:
+        self._forget_car()
+
+    def observe(
+        self,
+        transaction: Transaction | None,
+        *,
+        online: bool,
+        plugged: bool,
+        now_s: float,
+    ) -> bool:
+        """Who is there now. True: a session ended here since the last look."""
+        self.online = online
+        ended = False
+        if not plugged:
+            self.plugged_since_s = None
+        elif self.plugged_since_s is None:
+            self.plugged_since_s = now_s
+        before = self.transaction
+        if (before.key if before else None) != (transaction.key if transaction else None):
+            if before is not None:
+                ended, self.ended_s = True, now_s
+                self._left_a = self.draw.current_a if self.draw is not None else UNKNOWN_PHASES
+            self._forget_car()
+            self.transaction_since_s = now_s
+        self.transaction = transaction
+        return ended
+
+    def measure(self, reading: MeterReading, received_s: float, timing: Timing) -> bool:
+        """Take a reading once; False: known already, or from before this session."""
+        known = self.draw is not None and received_s <= self.draw.received_s
+        if self.transaction is None or known or received_s < self.transaction_since_s:
+            return False
+        current_a = grid_current(self.evse, reading)
+        before_a = self.draw.current_a if self.draw is not None else UNKNOWN_PHASES
+        self.draw = Draw(current_a, received_s, before_a)
+        self.phases.observe(current_a, received_s)
+        most_a = self.draw.most_a
+        if most_a is None:
+            return False
+        told_a = self.exposure.limit_a(received_s)
+        self.exposure = self.exposure.measured(most_a, received_s, timing.reaction_s)
+        self.need.observe(most_a, told_a, received_s)
+        self._judge(most_a, told_a, received_s, timing)
+        return True
+
+    def settle(self, now_s: float) -> None:
+        """Time passes: dwell, credit and a sleeping car's next knock."""
+        if self.transaction is None:
+            return
+        silent = self.draw is None or self.draw.most_a is None
+        if silent and self.transaction.charging_state is ChargingState.SUSPENDED_EV:
+            self.need.suspended(now_s)
+        self.need.knock(now_s)
+        self.dwell.update(
+            running=self.exposure.limit_a(now_s) > 0, wants=not self.need.asleep, now_s=now_s
+        )
+
+    def exposure_a(self, now_s: float) -> float:
+        """What it may draw now per phase (`load-management.md`, step 2).
+
+        Without a session it draws nothing as long as it can't start unheard: online with its
+        fallback in place. A car just plugged has that fallback kept free.
+        """
+        most_a = self.exposure.most_a(now_s)
+        if self.transaction is not None or not self.online or not self.fallback_confirmed:
+            return most_a
+        since_s = self.plugged_since_s
+        if since_s is not None and now_s - since_s < PLUGGED_RESERVE_S:
+            return self.evse.fallback_a
+        return 0.0
+
+    @property
+    def steerable(self) -> bool:
+        """Whether the allocator decides for it."""
+        return self.online and self.transaction is not None and self.obedience is Obedience.OBEYS
+
+    def demand(self, now_s: float) -> Demand:
+        """For the allocator."""
+        evse, transaction = self.evse, self.transaction
+        using = transaction is not None
+        return Demand(
+            key=evse.key,
+            circuit_id=evse.circuit_id,
+            phases=self.phases.phases if using else evse.phase_map.site_phases,
+            current_a_min=self.minimum_a,
+            current_a_max=evse.current_a_max,
+            need_a=self.need.need_a,
+            step_a=evse.step_a,
+            weight=evse.weight,
+            steerable=self.steerable,
+            wants=not self.need.asleep,
+            exposure_a=self.exposure_a(now_s),
+            measured_a=self.draw.most_a if self.draw else None,
+            limit_a=self.exposure.limit_a(now_s),
+            settled_s=self.dwell.settled_s(now_s),
+            credit_s=self.dwell.credit_s,
+            plugged_s=transaction.started_at.timestamp() if transaction else 0.0,
+            may_start=self.dwell.may_start(now_s),
+        )
+
+    @property
+    def minimum_a(self) -> float:
+        """The least worth offering.
+
+        A station that takes watts spreads them over the phases in use; until it is known that a
+        car uses several, each phase is offered what one phase might take alone.
+        """
+        if self.evse.limit_unit is LimitUnit.W and self.evse.supply is Supply.AC:
+            return self.evse.current_a_min * self.evse.phase_count / self.phase_count
+        return self.evse.current_a_min
+
+    @property
+    def phase_count(self) -> int:
+        """The number of phases that a limit is sent for."""
+        if self.evse.limit_unit is LimitUnit.W and self.evse.supply is Supply.AC:
+            return len(self.phases.learned) if self.phases.learned else 1
+        return self.evse.phase_count
+
+    def flow(self, now_s: float, timing: Timing) -> tuple[tuple[float, float], ...]:
+        """(least, most) it draws now on each site phase."""
+        draw, exposure_a = self.draw, self.exposure_a(now_s)
+        if self.transaction is None and (self.online or draw is None):
+            return self._leaving(now_s, timing)
+        limit_a, in_use = self.exposure.limit_a(now_s), self.phases.phases
+        fresh = self.is_fresh(now_s, timing)
+        settled = draw is not None and draw.received_s >= self.changed_s + timing.reaction_s
+        bounds = [NOTHING, NOTHING, NOTHING]
+        for phase in in_use:
+            drawn_a = draw.current_a[phase] if draw is not None else None
+            low_a, high_a = flow_bounds(
+                drawn_a, exposure_a=exposure_a, limit_a=limit_a, fresh=fresh, settled=settled
+            )
+            before_a = draw.before_a[phase] if draw is not None else None
+            just_read = draw is not None and now_s - draw.received_s < ALIGNED_AFTER_S
+            if just_read and before_a is not None:
+                low_a, high_a = min(low_a, before_a), max(high_a, before_a)
+            bounds[phase] = (low_a, high_a)
+        return tuple(bounds)
+
+    def _leaving(self, now_s: float, timing: Timing) -> tuple[tuple[float, float], ...]:
+        """Just after a session its current may still be in the meter's last sample."""
+        if self.ended_s is None or now_s - self.ended_s > timing.reaction_s:
+            return (NOTHING, NOTHING, NOTHING)
+        return tuple((0.0, a or 0.0) for a in self._left_a)
+
+    def is_fresh(self, now_s: float, timing: Timing) -> bool:
+        """Whether its last reading still says what it draws."""
+        return self.draw is not None and now_s - self.draw.received_s <= timing.stale_s
+
+    def lacks_evidence_s(self, now_s: float) -> float:
+        """For how long a lower limit has gone unproven; 0: none does."""
+        since_s = self.exposure.unproven_since_s(now_s)
+        return 0.0 if since_s is None else now_s - since_s
+
+    def send(self, sent: Sent, *, leased: bool, now_s: float) -> None:
+        """A limit goes out."""
+        assert sent.limit_a is not None
+        told_a = self.exposure.limit_a(now_s)
+        if sent.limit_a != told_a:
+            self.changed_s = now_s
+        if sent.limit_a > told_a:
+            self.increased_s = now_s
+        self.sent_s, self.leased, self.resend = now_s, leased, False
+        self.exposure = self.exposure.send(sent)
+
+    def doubt_fallback(self, now_s: float) -> None:
+        """Whether it has its fallback isn't known: it counts at its maximum."""
+        self.fallback_confirmed = False
+        self.exposure = self.exposure.restart(now_s).with_fallback(self.evse.current_a_max)
+
+    def confirm_fallback(self) -> None:
+        """The station took its fallback."""
+        self.fallback_confirmed = True
+        self.exposure = self.exposure.with_fallback(self.evse.fallback_a)
+
+    def lose_contact(self, now_s: float) -> None:
+        """It may restart unseen: then its fallback holds."""
+        self.online = False
+        self.exposure = self.exposure.restart(now_s)
+
+    def count_write(self, day: int) -> None:
+        """One profile written to the station's flash."""
+        if day != self.writes_day:
+            self.writes_day, self.writes = day, 0
+        self.writes += 1
+
+    def _judge(self, draw_a: float, told_a: float, received_s: float, timing: Timing) -> None:
+        """S6: more than it was told, once it had time to react."""
+        allowed_a = told_a + max(OBEYS_A, OBEYS_SHARE * told_a)
+        if draw_a <= allowed_a:
+            self.over_since_s = None
+        elif self.over_since_s is None and received_s >= self.changed_s + timing.reaction_s:
+            self.over_since_s = received_s
+
+    def _forget_car(self) -> None:
+        self.draw = None
+        self.need = Need(self.evse.current_a_min)
+        self.phases = PhasesInUse(self.evse.phase_map.site_phases)
+        self.dwell = Dwell()
+        self.over_since_s = None
+        self.leased = self.resend = False
+        self.changed_s = self.increased_s = self.sent_s = float("-inf")
+        if self.obedience is Obedience.STOPPED:
+            self.obedience = Obedience.OBEYS
+
+
+def unknown_exposure(evse: Evse, leases_end_s: float, now_s: float) -> Exposure:
+    """Before anything is heard: a lease of an earlier run may hold until `leases_end_s`."""
+    return Exposure(
+        evse.fallback_a, (Sent(NOT_SENT, evse.current_a_max, now_s, ends_s=leases_end_s),)
+    )
+
+
+def grid_current(evse: Evse, reading: MeterReading) -> PerPhase:
+    """A per site phase as the grid sees it; for DC from the outlet's power and the losses."""
+    wired = evse.phase_map.site_phases
+    if evse.supply is Supply.DC:
+        if reading.power_w is None:
+            return UNKNOWN_PHASES
+        each_a = reading.power_w / (evse.efficiency * NOMINAL_V * len(wired))
+        return _on(wired, [each_a] * len(wired))
+    if any(reading.current_a[phase] is not None for phase in wired):
+        return _on(wired, [reading.current_a[phase] for phase in wired])
+    if any(reading.power_phase_w[phase] is not None for phase in wired):
+        powers_w = [reading.power_phase_w[phase] for phase in wired]
+        return _on(wired, [None if w is None else w / NOMINAL_V for w in powers_w])
+    if reading.power_w is not None and (len(wired) == 1 or reading.power_w <= 0):
+        return _on(wired, [max(0.0, reading.power_w) / NOMINAL_V] * len(wired))
+    return UNKNOWN_PHASES
+
+
+def _on(wired: tuple[int, ...], values: list[float | None]) -> PerPhase:
+    result: list[float | None] = [None, None, None]
+    for phase, value in zip(wired, values, strict=True):
+        result[phase] = None if value is None else abs(value)
+    return (result[0], result[1], result[2])
