@@ -8,12 +8,9 @@ caught into a problem document. The token is never taken from a URL.
 import asyncio
 import hmac
 import logging
-import os
 import re
-import secrets
 from collections.abc import Iterable
 from http import HTTPStatus
-from pathlib import Path
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers
@@ -27,34 +24,10 @@ BODY_BYTES_MAX = 1024 * 1024
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 FREE_PATHS = frozenset({"/v1/health", "/docs", "/openapi.json"})
 FREE_PREFIXES = ("/docs/",)
-TOKEN_FILE = "api-token"
-TOKEN_CHARACTERS_MIN = 32
 
 _DIGITS = re.compile(r"[0-9]{1,12}")
 
 log = logging.getLogger(__name__)
-
-
-def machine_token(state_dir: Path) -> str:
-    """The token of this machine, made at first call: `api-token` in `state_dir`, 0600, one line."""
-    path = state_dir / TOKEN_FILE
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        token = ""
-    if len(token) >= TOKEN_CHARACTERS_MIN:
-        path.chmod(0o600)
-        return token
-    token = secrets.token_urlsafe(TOKEN_CHARACTERS_MIN)
-    fresh = path.with_name(TOKEN_FILE + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(token + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    return token
 
 
 class Gate:

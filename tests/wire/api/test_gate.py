@@ -1,12 +1,10 @@
 """Who gets in: the token, the host name, and bodies of a bearable size."""
 
-import stat
-
 import httpx
 import pytest
 
 from sitecontroller.api.app import build_api
-from sitecontroller.api.auth import BODY_BYTES_MAX, machine_token
+from sitecontroller.api.auth import BODY_BYTES_MAX
 from tests.wire.api.site import TOKEN, TX, URL, FakeSite, api, assert_problem, operation_of
 
 
@@ -120,24 +118,3 @@ def test_a_body_that_does_not_say_its_size_is_cut_off(run):
     path = "/v1/stations/CP-01/reset"
     answer = ask(run, path, headers=headers, method="POST", content=endless())
     assert_problem(answer, 413, "invalid-input")
-
-
-def test_the_machine_token_is_made_once_and_readable_by_its_owner_alone(tmp_path):
-    token = machine_token(tmp_path)
-    file = tmp_path / "api-token"
-    assert machine_token(tmp_path) == token
-    assert file.read_text() == token + "\n"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["api-token"]
-
-
-def test_an_empty_token_file_does_not_open_the_api(tmp_path):
-    (tmp_path / "api-token").write_text("\n")
-    assert len(machine_token(tmp_path)) >= 32
-
-
-def test_a_token_file_that_others_could_read_is_closed(tmp_path):
-    token = machine_token(tmp_path)
-    (tmp_path / "api-token").chmod(0o644)
-    assert machine_token(tmp_path) == token
-    assert stat.S_IMODE((tmp_path / "api-token").stat().st_mode) == 0o600
