@@ -186,8 +186,6 @@ class SetUp:
                 return
         single = [measurand for measurand in wanted if await self._write(name, measurand)]
         taken = await self._longest_list(name, single)
-        if not taken and known is not None and known.value:
-            await self._write(name, known.value)
         await self._memory.remember(key, taken)
         if taken != ",".join(wanted):
             said = taken or "only its own choice"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sitecontroller.simulation.virtual_time import VirtualLoop
 from tests.contract.fakes import Office
 from tests.contract.stations import Talker16, Talker201
 
@@ -21,7 +22,7 @@ def teller(run: Callable[..., Any], talker: type[Talker16] | type[Talker201]) ->
             finally:
                 await station.dialect.closed()
 
-        return run(told())
+        return run(told(), loop_factory=VirtualLoop)
 
     return tell
 

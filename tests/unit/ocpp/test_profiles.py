@@ -155,6 +155,11 @@ def test_a_stations_maximum_in_watts_covers_all_its_phases() -> None:
     assert (profile.limit, profile.unit) == (22_080, LimitUnit.W)
 
 
+def test_q52_a_dc_stations_maximum_says_no_phases() -> None:
+    profile = profiles.station_maximum((DC,), 100.0, station_now=NOW)
+    assert (profile.limit, profile.phase_count) == (63_480, None)
+
+
 @pytest.mark.parametrize(
     ("evse", "schedule", "current_a", "duration_s"),
     [

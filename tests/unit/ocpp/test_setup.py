@@ -181,7 +181,7 @@ def test_q15_a_short_list_keeps_the_most_wanted(bench: Bench) -> None:
     assert box.values["Measurands"] == "Energy,Current"
 
 
-def test_q15_the_stations_own_list_comes_back_when_nothing_is_taken(bench: Bench) -> None:
+def test_q15_the_station_keeps_its_own_list_when_nothing_is_taken(bench: Bench) -> None:
     box = Box(measures=frozenset({"Own"}))
     box.values["Measurands"] = "Own"
     bench.set_up(box)
