@@ -31,6 +31,11 @@ class Shortcut:
     screen: bool = False
     """Whether it is a screen of its own, with a place in the navigation."""
 
+    @property
+    def label(self) -> str:
+        """The key as keyboards have it."""
+        return self.keys.replace("Return", "Enter")
+
 
 def shortcuts() -> tuple[Shortcut, ...]:
     """The table, in the attendant's language and in the order of the navigation."""

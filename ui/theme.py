@@ -148,14 +148,20 @@ def word_color(tone: Tone) -> QColor:
     return color("text") if tone is Tone.ACTIVE else tone_color(tone)
 
 
-def font(size_px: int = 13, *, bold: bool = False, medium: bool = False) -> QFont:
-    """The console's type with figures of equal width, so that values don't jitter."""
+def font(
+    size_px: int = 13, *, bold: bool = False, medium: bool = False, names: bool = False
+) -> QFont:
+    """The console's type with figures of equal width, so that values don't jitter.
+
+    `names` is for words that stand still, such as "P1-11": their figures keep their own widths.
+    """
     made = QFont(FAMILY)
     made.setPixelSize(size_px)
     made.setWeight(
         QFont.Weight.DemiBold if bold else QFont.Weight.Medium if medium else QFont.Weight.Normal
     )
-    made.setFeature(QFont.Tag("tnum"), 1)
+    if not names:
+        made.setFeature(QFont.Tag("tnum"), 1)
     made.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
     return made
 

@@ -76,7 +76,7 @@ QTableView::item:hover { background: $hover; }
 QTableView::item:selected { background: $accent_soft; color: $text; }
 QHeaderView { background: $surface; border: none; }
 QHeaderView::section { background: $surface; color: $muted; border: none;
-    border-bottom: 1px solid $border_strong; padding: 0 10px; min-height: 34px;
+    border-bottom: 1px solid $border_strong; padding: 0 13px; min-height: 34px;
     font-weight: 500; }
 QTableCornerButton::section { background: $surface; border: none; }
 

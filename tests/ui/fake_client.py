@@ -45,7 +45,8 @@ class FakeClient:
         self.commands: list[Command] = []
         self.answers: list[CommandResult | ControllerError] = []
         self.entries: Sequence[JournalEntry] = site.journal()
-        self.samples = site.history()
+        main = self.snapshot.circuits["main"]
+        self.samples = site.history(last=main.current_a, cap_a=main.cap_a[0] or 0.0)
         self.asked: list[tuple[Any, ...]] = []
         self.closed = 0
 

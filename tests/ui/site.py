@@ -82,18 +82,26 @@ def with_new_station(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, site=site)
 
 
-def history(minutes: int = 60, *, now: datetime = NOW) -> tuple[PhaseSample, ...]:
+def history(
+    minutes: int = 60,
+    *,
+    now: datetime = NOW,
+    last: PerPhase = (60.0, 61.0, 46.0),
+    cap_a: float = 60.0,
+) -> tuple[PhaseSample, ...]:
     """The chart's samples, one every 10 s, with a short gap of the meter."""
     samples = []
     for step in range(minutes * 6 + 1):
         at = now - timedelta(seconds=10 * (minutes * 6 - step))
         t = (step - minutes * 6) / 6
         values = tuple(
-            37 + 12 * math.sin(t / 9 + phase) + 5 * math.sin(t / 2.1 + phase * 2) - phase * 2.5
+            (last[phase] or 0.0) * math.exp(t / 40)
+            + (1 - math.exp(t / 15)) * (14 + 7 * math.sin(t / 7 + phase) - phase * 2)
+            + 1.1 * math.sin(t * 2.1 + phase * 2)
             for phase in range(3)
         )
         current: PerPhase = (values[0], values[1], values[2])
-        samples.append(PhaseSample(at, NOTHING if -31 < t < -29 else current, 60.0))
+        samples.append(PhaseSample(at, NOTHING if -31 < t < -29 else current, cap_a))
     return tuple(samples)
 
 

@@ -11,7 +11,7 @@ def station_columns() -> list[Column[JournalRow]]:
         Column(translate("Journal", "Time"), lambda row: row.at, "00:00:00.000"),
         Column(translate("Journal", "Way"), lambda row: row.direction, "← from charger"),
         Column(translate("Journal", "Kind"), lambda row: row.kind, "disconnected"),
-        Column(translate("Journal", "Message"), lambda row: row.action, "StatusNotification"),
+        Column(translate("Journal", "Message"), lambda row: row.action, "SetChargingProfile__"),
         Column(translate("Journal", "Answered in"), lambda row: row.latency, "0000 ms", right=True),
         Column(translate("Journal", "Text"), lambda row: row.preview, stretch=True),
     ]  # fmt: skip

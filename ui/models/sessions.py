@@ -6,7 +6,7 @@ from ui.presenters.sessions import SessionRow
 
 
 def columns() -> list[Column[SessionRow]]:
-    """Started, where, card, duration, energy, power, price, state."""
+    """Started, where, card, duration, energy, price, state."""
     return [
         Column(translate("Sessions", "Started"), lambda row: row.started, "30 Sep 00:00"),
         Column(translate("Sessions", "Charger · bay"), lambda row: row.where, stretch=True),
@@ -15,10 +15,9 @@ def columns() -> list[Column[SessionRow]]:
             translate("Sessions", "Duration"), lambda row: row.duration, "00 h 00 min", right=True
         ),
         Column(translate("Sessions", "Energy"), lambda row: row.energy, "000.00 kWh", right=True),
-        Column(translate("Sessions", "Power"), lambda row: row.power, "00.0 kW", right=True),
         Column(translate("Sessions", "Price"), lambda row: row.price, "000.00 €", right=True),
         Column(
-            translate("Sessions", "State"), lambda row: row.state.word, "Ended, see notes",
+            translate("Sessions", "State"), lambda row: row.state.word, "Ended, see note",
             state=lambda row: row.state,
         ),
     ]  # fmt: skip

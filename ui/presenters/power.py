@@ -72,7 +72,7 @@ def load_percent(circuit: CircuitView) -> float | None:
 
 
 def phase_bars(
-    current_a: PerPhase, limit_a: PerPhase, cap_a: PerPhase = UNKNOWN_PHASES
+    current_a: PerPhase, limit_a: PerPhase, cap_a: PerPhase = UNKNOWN_PHASES, *, digits: int = 0
 ) -> tuple[PhaseBar, ...]:
     """Bars for the three phases against a limit."""
     bars = []
@@ -81,7 +81,7 @@ def phase_bars(
         bars.append(
             PhaseBar(
                 name,
-                units.current(value),
+                units.current(value, digits),
                 None if value is None or scale is None else max(0.0, min(1.0, value / scale)),
                 None if cap is None or scale is None else cap / scale,
                 value is not None and limit is not None and value > limit,
@@ -142,7 +142,7 @@ def _building(main: CircuitView, feeders: list[CircuitView], now: datetime, *, l
         translate("Power", "Building"),
         "",
         units.power(power_w),
-        translate("Power", "all but chargers"),
+        translate("Power", "other loads"),
         phase_bars(main.base_a, main.limit_a),
         _measured(main.measured_at, now),
         Tone.NORMAL,

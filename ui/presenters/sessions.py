@@ -21,7 +21,6 @@ class SessionRow:
     card: str
     duration: str
     energy: str
-    power: str
     price: str
     state: State
 
@@ -35,7 +34,6 @@ def row(view: TransactionView, now: datetime, zone: str) -> SessionRow:
         view.id_token or units.UNKNOWN,
         units.span(duration_s(view, now)),
         units.energy(view.energy_wh, 2),
-        units.power(view.power_w) if active(view) else "",
         units.money(view.price),
         state(view),
     )
@@ -68,7 +66,7 @@ def state(view: TransactionView) -> State:
         running = (translate("Session", "Running"), Shape.DOT, Tone.ACTIVE)
         return State(*table.get(view.charging_state or "", running))
     if view.flags:
-        return State(translate("Session", "Ended, see notes"), Shape.CHECK, Tone.NORMAL)
+        return State(translate("Session", "Ended, see note"), Shape.CHECK, Tone.NORMAL)
     return State(translate("Session", "Ended"), Shape.CHECK, Tone.MUTED)
 
 
@@ -97,6 +95,10 @@ def facts(view: TransactionView, now: datetime, zone: str) -> tuple[Fact, ...]:
             f"{units.energy(view.meter_start_wh, 2)} → {units.energy(view.meter_stop_wh, 2)}",
         ),
         Fact(translate("Session", "Energy"), units.energy(view.energy_wh, 3)),
+        Fact(
+            translate("Session", "Power"),
+            units.power(view.power_w) if active(view) else units.UNKNOWN,
+        ),
         Fact(
             translate("Session", "Tariff"),
             view.tariff or translate("Session", "none valid at the start"),

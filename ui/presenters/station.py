@@ -110,7 +110,7 @@ def outlet(station: StationView, evse: EvseView, picture: Picture) -> Outlet:
     limit = (evse.limit.current_a,) * 3 if evse.limit else (None, None, None)
     bars = tuple(
         bar
-        for bar in power.phase_bars(evse.current_a, maximum, limit)
+        for bar in power.phase_bars(evse.current_a, maximum, limit, digits=1)
         if bar.name in evse.phases or not evse.phases
     )
     shown = tiles.tile(station, evse, picture.now(), picture.zone, live=picture.live)
@@ -160,19 +160,16 @@ def limit_chain(evse: EvseView, picture: Picture) -> tuple[ChainLink, ...]:
                 bound_by == circuit.circuit_id,
             )
         )
-    special = {
-        "fallback": translate("Station", "Safe limit of the charger"),
-        "meter": translate("Station", "Silent meter"),
-        "pause": translate("Station", "Pause: too little for one more car"),
-    }
-    if evse.limit and bound_by in special:
+    if evse.limit and not any(link.binds for link in chain):
+        names = {
+            "car": translate("Station", "The car"),
+            "fallback": translate("Station", "The charger's safe limit"),
+            "meter": translate("Station", "A silent meter"),
+            "pause": translate("Station", "Its turn comes later"),
+        }
+        name = names.get(bound_by, translate("Station", "Another limit"))
         chain.append(
-            ChainLink(
-                special[bound_by],
-                units.limit(evse.limit.current_a),
-                tiles.limit_text(evse),
-                True,
-            )
+            ChainLink(name, units.limit(evse.limit.current_a), tiles.limit_reason(evse), True)
         )
     return tuple(chain)
 
@@ -197,9 +194,11 @@ def restart_consequence(station: StationView) -> str:
     count = running(station)
     if not count:
         return translate("Station", "No session runs; it is back in about a minute.")
-    return translate(
-        "Station", "{count} running session(s) end first; it is back in about a minute."
-    ).format(count=count)
+    if count == 1:
+        return translate("Station", "1 session ends first; it is back in about a minute.")
+    return translate("Station", "{count} sessions end first; it is back in about a minute.").format(
+        count=count
+    )
 
 
 def out_of_service_consequence(station: StationView) -> str:
@@ -207,8 +206,10 @@ def out_of_service_consequence(station: StationView) -> str:
     count = running(station)
     if not count:
         return translate("Station", "No new session starts here until it is put back.")
+    if count == 1:
+        return translate("Station", "The running session goes on; then no new one starts here.")
     return translate(
-        "Station", "{count} running session(s) go on; then no new one starts here."
+        "Station", "{count} running sessions go on; then no new one starts here."
     ).format(count=count)
 
 

@@ -82,14 +82,23 @@ def capability(evse: EvseView) -> str:
 
 
 def limit_text(evse: EvseView) -> str:
-    """ "16 A: Feeder B, L2", with the amperes said once."""
+    """The limit and its reason: "16 A: Feeder B, L2"; of a pause the reason alone."""
     if evse.limit is None:
         return translate("Tile", "no limit sent yet")
-    amperes, reason = units.limit(evse.limit.current_a), evse.limit.reason
-    said, _, rest = reason.partition(": ")
-    if rest and said.replace(" ", "").rstrip("A").replace(".", "").isdigit():
-        reason = rest
+    reason = limit_reason(evse)
+    if evse.limit.current_a == 0 and reason:
+        return reason
+    amperes = units.limit(evse.limit.current_a)
     return f"{amperes}: {reason}" if reason else amperes
+
+
+def limit_reason(evse: EvseView) -> str:
+    """Why the limit is what it is, without the amperes it may begin with."""
+    if evse.limit is None:
+        return ""
+    said, _, rest = evse.limit.reason.partition(": ")
+    is_figure = said.removesuffix("A").strip().replace(".", "").isdigit()
+    return rest if rest and is_figure else evse.limit.reason
 
 
 def groups(picture: Picture) -> tuple[Group, ...]:

@@ -51,6 +51,10 @@ class AlarmsScreen(Screen):
         if changed.everything or changed.alarms or changed.site:
             self._show()
 
+    def entered(self) -> None:
+        super().entered()
+        self.table.setFocus()
+
     def tick(self) -> None:
         self._show()
 
@@ -95,7 +99,7 @@ class AlarmsScreen(Screen):
         self.table.setVisible(bool(shown))
         self._none.setVisible(not shown)
         if shown and self.table.current_key is None:
-            self.table.selectRow(0)
+            self.table.select_first()
         self._show_detail()
 
     def _show_detail(self) -> None:

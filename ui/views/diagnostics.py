@@ -190,7 +190,7 @@ class DiagnosticsScreen(Screen):
         self._more.setVisible(self._cursor is not None and len(newest_first) < ROWS_MAX)
         self.export.setEnabled(bool(newest_first))
         if newest_first and self.table.current_key is None:
-            self.table.selectRow(0)
+            self.table.select_first()
 
     def _show_text(self) -> None:
         key = self.table.current_key

@@ -20,7 +20,7 @@ class FirstCharger(QFrame):
         self.setObjectName("panel")
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 20, 24, 20)
-        column.setSpacing(8)
+        column.setSpacing(12)
         column.addWidget(PlainLabel(translate("First", "No chargers yet"), size_px=18, bold=True))
         column.addWidget(
             PlainLabel(
@@ -51,7 +51,7 @@ class FirstCharger(QFrame):
 
     def need(self) -> int:
         """The height at which nothing is cut off."""
-        return max(264, self.sizeHint().height() + 8)
+        return self.sizeHint().height() + 8
 
     def show_site(self, site: SiteView) -> None:
         """Show this site's address and how it takes new chargers."""

@@ -53,7 +53,7 @@ class HelpScreen(Screen):
         grid.setColumnStretch(1, 1)
         grid.setVerticalSpacing(8)
         grid.setHorizontalSpacing(16)
-        rows = [(row.keys, row.text) for row in shortcuts()]
+        rows = [(row.label, row.text) for row in shortcuts()]
         rows.append(("← ↑ → ↓", translate("Help", "From charger to charger, from row to row")))
         rows.append(("Tab", translate("Help", "To the next field or button")))
         for number, (keys, text) in enumerate(rows):

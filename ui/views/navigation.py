@@ -47,7 +47,7 @@ class Entry(QPushButton):
         on = self.isChecked()
         ink = theme.color("on_accent_soft" if on else "text")
         faint = theme.color("on_accent_soft" if on else "muted")
-        paint.text(painter, rect, self.row.keys, theme.font(11, medium=True), faint)
+        paint.text(painter, rect, self.row.keys, theme.font(11, medium=True, names=True), faint)
         if self._count:
             text = str(self._count)
             font = theme.font(11, bold=True)

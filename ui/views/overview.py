@@ -26,6 +26,8 @@ from ui.widgets.diagram import Diagram
 from ui.widgets.labels import ElidedLabel, PlainLabel
 
 CHART_MIN = 176
+SPACIOUS = 860
+"""From this height on, a small site gets larger tiles."""
 NEW_SHOWN_MAX = 3
 
 
@@ -120,6 +122,7 @@ class Overview(Screen):
 
     def _fit(self) -> None:
         """Tiles take what they need, the chart what is left, at least `CHART_MIN`."""
+        self.board.set_spacious(self.height() >= SPACIOUS)
         spacing = self.column.spacing()
         used = 2 * MARGIN + self.diagram.sizeHint().height() + 2 * spacing
         if not self._new.isHidden():

@@ -12,7 +12,7 @@ from ui.presenters import units
 from ui.widgets.buttons import button
 from ui.widgets.labels import ElidedLabel, PlainLabel, StateLabel, line
 
-FACTS = 8
+FACTS = 9
 
 
 class SessionDetail(QFrame):

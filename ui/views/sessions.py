@@ -25,7 +25,7 @@ from ui.widgets.table import Table
 PAGE = 50
 ROWS_MAX = 2000
 REPAINT_MS = 250
-DETAIL_WIDTH = 352
+DETAIL_WIDTH = 324
 
 
 class SessionsScreen(Screen):
@@ -154,7 +154,7 @@ class SessionsScreen(Screen):
         self._none.setVisible(not views)
         self._more.setVisible(self._cursor is not None and len(views) < ROWS_MAX)
         if views and self.table.current_key is None:
-            self.table.selectRow(0)
+            self.table.select_first()
         self._show_detail()
 
     def _view(self) -> TransactionView | None:

@@ -103,7 +103,7 @@ class StationScreen(Screen):
         self._card_column = QVBoxLayout()
         self._card_column.setSpacing(12)
         column.addLayout(self._card_column)
-        frame, inside = panel(margins=0, spacing=0)
+        frame, inside = panel(margins=1, spacing=0)
         heading = PlainLabel(translate("Station", "Last messages"), bold=True)
         heading.setContentsMargins(16, 12, 0, 6)
         inside.addWidget(heading)

@@ -66,6 +66,7 @@ class TopBar(QFrame):
         self._site = ElidedLabel(size_px=15, bold=True)
         self._demo = PlainLabel(translate("Frame", "Demo"), size_px=12)
         self._demo.setObjectName("pill")
+        self._demo.setFixedHeight(22)
         self._counts = [StateLabel() for _ in range(4)]
         self._load = LoadBar()
         self._link = StateLabel()

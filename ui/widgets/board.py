@@ -36,6 +36,7 @@ class Board(QWidget):
         self._headings: list[tuple[ElidedLabel, ElidedLabel]] = []
         self._density = Density.ROOMY
         self._columns = 1
+        self._spacious = False
 
     @property
     def tiles(self) -> dict[EvseKey, StationTile]:
@@ -60,7 +61,17 @@ class Board(QWidget):
                     self._tiles[tile.key].show_tile(tile)
             self._fill_headings()
         else:
-            self._build(groups, Density.for_count(len(keys)))
+            self._build(groups, Density.for_count(len(keys), spacious=self._spacious))
+
+    def set_spacious(self, spacious: bool) -> None:
+        """Whether the window has room for larger tiles."""
+        if spacious == self._spacious:
+            return
+        self._spacious = spacious
+        self._density = Density.for_count(len(self._tiles), spacious=spacious)
+        for tile in self._tiles.values():
+            tile.set_density(self._density)
+        self._arrange()
 
     def show_tile(self, tile: Tile) -> None:
         """New values of one outlet."""
@@ -123,7 +134,7 @@ class Board(QWidget):
         for group in groups:
             title, detail = (
                 ElidedLabel(bold=True, parent=self),
-                ElidedLabel(muted=True, parent=self),
+                ElidedLabel(size_px=12, muted=True, parent=self),
             )
             detail.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self._headings.append((title, detail))

@@ -57,7 +57,7 @@ class HoldButton(QAbstractButton):
 
     def sizeHint(self) -> QSize:
         font = theme.font(13, medium=True)
-        text = paint.width(self.text(), font) + paint.width(self._hint(), theme.font(11))
+        text = paint.width(self.text(), font) + 2 * paint.width(self._hint(), theme.font(11))
         return QSize(round(text) + 48, theme.TOUCH_PX)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -103,13 +103,12 @@ class HoldButton(QAbstractButton):
             painter.fillRect(done, theme.color("accent_soft"))
             painter.setClipping(False)
         ink = theme.color("text" if enabled else "muted")
-        inner = rect.adjusted(16, 0, -14, 0)
-        hint_width = paint.width(self._hint(), theme.font(11))
-        paint.text(painter, inner, self._hint(), theme.font(11), theme.color("muted"), paint.RIGHT)
-        paint.text(
-            painter, inner.adjusted(0, 0, -hint_width - 10, 0), self.text(),
-            theme.font(13, medium=True), ink,
-        )  # fmt: skip
+        inner = rect.adjusted(14, 0, -14, 0)
+        hint = theme.font(11)
+        paint.text(painter, inner, self._hint(), hint, theme.color("muted"), paint.RIGHT)
+        side = paint.width(self._hint(), hint) + 8
+        words = inner.adjusted(side, 0, -side, 0)
+        paint.text(painter, words, self.text(), theme.font(13, medium=True), ink, paint.CENTER)
         painter.end()
 
     def _hint(self) -> str:

@@ -79,8 +79,9 @@ class PhaseChart(QWidget):
             )
             painter.end()
             return
-        plot = QRectF(self.rect()).adjusted(46, 8, -self._label_width(), -20)
         top_a = self._top()
+        axis = paint.width(units.current(top_a), theme.font(11)) + 16
+        plot = QRectF(self.rect()).adjusted(axis, 8, -self._label_width(), -20)
         self._paint_scale(painter, plot, top_a)
         self._paint_times(painter, plot)
         labels = self._paint_limits(painter, plot, top_a)
@@ -89,11 +90,16 @@ class PhaseChart(QWidget):
         painter.end()
 
     def _label_width(self) -> float:
-        widest = paint.width(self._cap_text(), theme.font(12, bold=True))
-        return max(80.0, widest + 18)
+        """Room for the widest label at the right, whatever the values become."""
+        top = units.current(self._top())
+        words = (self._cap_text(), self._fuse_text(), f"{PHASE_NAMES[0]}{units.NBSP}{top}")
+        return max(paint.width(text, theme.font(12, bold=True)) for text in words) + 18
 
     def _cap_text(self) -> str:
         return translate("Chart", "cap {limit}").format(limit=units.limit(self._samples[-1].cap_a))
+
+    def _fuse_text(self) -> str:
+        return translate("Chart", "fuse {limit}").format(limit=units.limit(self._fuse_a))
 
     def _top(self) -> float:
         highest = max(
@@ -110,7 +116,7 @@ class PhaseChart(QWidget):
         return plot.x() + plot.width() * ((at - begin) / (last - begin))
 
     def _paint_scale(self, painter: QPainter, plot: QRectF, top_a: float) -> None:
-        step = _step(top_a, max(2, int(plot.height() // 34)))
+        step = _step(top_a, max(3, int(plot.height() // 34)))
         value = 0.0
         painter.setPen(QPen(theme.color("gridline"), 1))
         while value <= top_a:
@@ -167,9 +173,8 @@ class PhaseChart(QWidget):
         painter.drawPolyline(
             QPolygonF([QPointF(self._x(plot, s.at), y_of(s.cap_a)) for s in self._samples])
         )
-        fuse_text = translate("Chart", "fuse {limit}").format(limit=units.limit(self._fuse_a))
         return [
-            _Label(y, fuse_text, fuse, True),
+            _Label(y, self._fuse_text(), fuse, True),
             _Label(y_of(self._samples[-1].cap_a), self._cap_text(), cap, False),
         ]
 
@@ -228,7 +233,7 @@ def _step(top: float, count: int) -> float:
     """A round distance between grid lines so that at most `count` fit below `top`."""
     size = 1.0
     while True:
-        for factor in (1, 2, 5):
-            if top / (size * factor) <= count:
+        for factor in (1.0, 2.0, 2.5, 5.0):
+            if top / (size * factor) <= count and (factor != 2.5 or size > 1):
                 return size * factor
         size *= 10

@@ -19,7 +19,6 @@ LINE_Y = 13
 BOX_Y = 27
 GAP = 12
 WIDTH_MIN = 164
-WIDTH_MAX = 290
 
 
 class Diagram(QWidget):
@@ -68,7 +67,7 @@ class Diagram(QWidget):
         return (*fixed, *feeders[: room - 4]), feeders[room - 4 :]
 
     def _boxes(self, count: int) -> list[QRectF]:
-        width = min(WIDTH_MAX, (self.width() - GAP * (count - 1)) / count)
+        width = (self.width() - GAP * (count - 1)) / count
         return [QRectF(i * (width + GAP), BOX_Y, width, BOX_HEIGHT) for i in range(count)]
 
     def _paint_line(self, painter: QPainter, boxes: list[QRectF]) -> None:

@@ -42,6 +42,32 @@ def text(
     return metrics.horizontalAdvance(shown)
 
 
+def lines(
+    painter: QPainter, rect: QRectF, words: str, font: QFont, color: QColor, *, count: int
+) -> None:
+    """Draw up to `count` lines broken at words; the last one elides."""
+    metrics = QFontMetricsF(font)
+    height = metrics.height() + 1
+    rest = words.split(" ")
+    for number in range(count):
+        line = ""
+        while rest and (
+            number + 1 == count
+            or not line
+            or metrics.horizontalAdvance(f"{line} {rest[0]}") <= rect.width()
+        ):
+            line = f"{line} {rest.pop(0)}".strip()
+        text(
+            painter,
+            QRectF(rect.x(), rect.y() + number * height, rect.width(), height),
+            line,
+            font,
+            color,
+        )
+        if not rest:
+            return
+
+
 def width(words: str, font: QFont) -> float:
     """How wide a line is."""
     return QFontMetricsF(font).horizontalAdvance(words)

@@ -91,6 +91,10 @@ class Table(QTableView):
         if position is not None:
             self.setCurrentIndex(self._model.index(position, 0))
 
+    def select_first(self) -> None:
+        """Make the first row the current one."""
+        self.setCurrentIndex(self._model.index(0, 0))
+
     def enterEvent(self, event: QEnterEvent) -> None:
         self._model.freeze()
         super().enterEvent(event)

@@ -21,20 +21,24 @@ from ui.widgets import paint
 class _Size:
     width_min: int
     height: int
+    title_px: int
+    text_px: int
+    value_px: int
 
 
 class Density(Enum):
     """How much room a tile has."""
 
-    ROOMY = _Size(172, 104)
-    COMPACT = _Size(150, 76)
-    DENSE = _Size(122, 46)
+    LARGE = _Size(236, 128, 15, 13, 19)
+    ROOMY = _Size(176, 104, 13, 12, 15)
+    COMPACT = _Size(150, 76, 13, 12, 12)
+    DENSE = _Size(122, 46, 12, 11, 11)
 
     @staticmethod
-    def for_count(count: int) -> "Density":
+    def for_count(count: int, *, spacious: bool) -> "Density":
         """The density at which a site of that many outlets stays readable."""
         if count <= 30:
-            return Density.ROOMY
+            return Density.LARGE if spacious and count <= 16 else Density.ROOMY
         return Density.COMPACT if count <= 72 else Density.DENSE
 
 
@@ -55,6 +59,13 @@ class StationTile(QAbstractButton):
     def tile(self) -> Tile:
         """What is shown now."""
         return self._tile
+
+    def set_density(self, density: Density) -> None:
+        """Draw larger or smaller."""
+        if density is not self._density:
+            self._density = density
+            self.updateGeometry()
+            self.update()
 
     def show_tile(self, tile: Tile) -> None:
         """Show new values; repaints only when something differs."""
@@ -81,15 +92,18 @@ class StationTile(QAbstractButton):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_ground(painter)
-        if self._density is Density.DENSE:
-            self._paint_dense(painter)
-        else:
-            self._paint_full(painter, roomy=self._density is Density.ROOMY)
+        match self._density:
+            case Density.DENSE:
+                self._paint_dense(painter)
+            case Density.COMPACT:
+                self._paint_compact(painter)
+            case _:
+                self._paint_roomy(painter)
         painter.end()
 
     def _describe(self) -> None:
         self.setAccessibleName(self._tile.spoken)
-        self.setToolTip("")
+        self.setToolTip(self._tile.note)
 
     def _paint_ground(self, painter: QPainter) -> None:
         tone = self._tile.state.tone
@@ -103,47 +117,45 @@ class StationTile(QAbstractButton):
             border, line = theme.color("focus"), 2.5
         paint.rounded(painter, QRectF(self.rect()), fill, border, line=line)
 
-    def _paint_full(self, painter: QPainter, *, roomy: bool) -> None:
+    def _paint_roomy(self, painter: QPainter) -> None:
+        tile, size = self._tile, self._density.value
+        area = QRectF(self.rect()).adjusted(12, 8, -12, -9)
+        row = area.height() / 4
+        self._paint_title(painter, QRectF(area.x(), area.y(), area.width(), row))
+        second = QRectF(area.x(), area.y() + row, area.width(), row)
+        self._paint_state(painter, second, tile.energy)
+        third = QRectF(area.x(), area.y() + 2 * row, area.width(), row)
+        if tile.fill is None:
+            rest = QRectF(area.x(), third.y() + 3, area.width(), 2 * row)
+            words = tile.note or tile.value
+            font = theme.font(size.text_px)
+            paint.lines(painter, rest, words, font, theme.color("muted"), count=2)
+            return
+        value = paint.text(
+            painter, third, tile.value, theme.font(size.value_px, bold=True), self._value_ink()
+        )
+        offset = max(value + 10, third.width() * 0.42)
+        track = QRectF(area.x() + offset, third.center().y() - 3, area.width() - offset, 6)
+        paint.bar(painter, track, tile.fill, tile.tick, self._bar_ink())
+        self._paint_note(painter, QRectF(area.x(), area.bottom() - row + 3, area.width(), row))
+
+    def _paint_compact(self, painter: QPainter) -> None:
         tile = self._tile
-        area = QRectF(self.rect()).adjusted(12, 9, -12, -9)
-        muted = theme.color("muted")
-        line = 17.0 if roomy else 15.0
-        top = QRectF(area.x(), area.y(), area.width(), line)
-        bay_font = theme.font(12)
-        bay_width = min(paint.width(tile.bay, bay_font), area.width() * 0.5)
-        paint.text(painter, top, tile.bay, bay_font, muted, paint.RIGHT)
-        title_rect = top.adjusted(0, 0, -bay_width - 8, 0)
-        paint.text(painter, title_rect, tile.title, theme.font(13, bold=True), self._ink())
-
-        second = QRectF(area.x(), top.bottom() + (6 if roomy else 3), area.width(), line)
-        right = tile.energy if roomy else tile.value
-        right_color = self._value_ink()
-        right_font = theme.font(12)
-        right_width = paint.width(right, right_font)
-        paint.text(painter, second, right, right_font, right_color, paint.RIGHT)
-        self._paint_state(painter, second.adjusted(0, 0, -right_width - 8, 0))
-
-        if roomy:
-            third = QRectF(area.x(), second.bottom() + 4, area.width(), 18)
-            if tile.fill is None:
-                self._paint_note(painter, third)
-                bottom = QRectF(area.x(), area.bottom() - line, area.width(), line)
-                paint.text(painter, bottom, tile.value, theme.font(12), muted)
-                return
-            value_width = paint.text(
-                painter, third, tile.value, theme.font(15, bold=True), self._value_ink()
-            )
-            track = third.adjusted(max(value_width + 10, third.width() * 0.42), 6, 0, -6)
+        area = QRectF(self.rect()).adjusted(12, 8, -12, -8)
+        self._paint_title(painter, QRectF(area.x(), area.y(), area.width(), 15))
+        self._paint_state(painter, QRectF(area.x(), area.y() + 19, area.width(), 15), tile.value)
+        if tile.fill is not None:
+            track = QRectF(area.x(), area.y() + 38, area.width(), 5)
             paint.bar(painter, track, tile.fill, tile.tick, self._bar_ink())
-            bottom = QRectF(area.x(), area.bottom() - 15, area.width(), 15)
-            self._paint_note(painter, bottom)
-        else:
-            bottom = QRectF(area.x(), area.bottom() - 14, area.width(), 14)
-            if tile.fill is None:
-                self._paint_note(painter, bottom)
-                return
-            track = QRectF(area.x(), second.bottom() + 6, area.width(), 5)
-            paint.bar(painter, track, tile.fill, tile.tick, self._bar_ink())
+        self._paint_note(painter, QRectF(area.x(), area.bottom() - 14, area.width(), 15))
+
+    def _paint_title(self, painter: QPainter, row: QRectF) -> None:
+        tile, size = self._tile, self._density.value
+        bay = theme.font(size.text_px, names=True)
+        bay_width = min(paint.width(tile.bay, bay), row.width() * 0.5)
+        paint.text(painter, row, tile.bay, bay, theme.color("muted"), paint.RIGHT)
+        name = theme.font(size.title_px, bold=True, names=True)
+        paint.text(painter, row.adjusted(0, 0, -bay_width - 8, 0), tile.title, name, self._ink())
 
     def _paint_dense(self, painter: QPainter) -> None:
         tile = self._tile
@@ -155,7 +167,7 @@ class StationTile(QAbstractButton):
         right = tile.value if busy else tile.state.word
         font = theme.font(11)
         room = top.width() - 14
-        name_font = theme.font(12, bold=True)
+        name_font = theme.font(12, bold=True, names=True)
         name_width = min(paint.width(tile.title, name_font), room)
         paint.text(painter, top.adjusted(14, 0, 0, 0), tile.title, name_font, self._ink())
         ink = self._value_ink() if busy else theme.word_color(tile.state.tone)
@@ -172,22 +184,20 @@ class StationTile(QAbstractButton):
             text = right or (tile.bay if tile.state.tone is Tone.MUTED else tile.note)
             paint.text(painter, low, text, font, theme.color("muted"))
 
-    def _paint_state(self, painter: QPainter, rect: QRectF) -> None:
-        state = self._tile.state
-        sign = QRectF(rect.x(), rect.center().y() - 5.5, 11, 11)
+    def _paint_state(self, painter: QPainter, row: QRectF, right: str) -> None:
+        state, size = self._tile.state, self._density.value
+        right_font = theme.font(size.text_px)
+        used = paint.text(painter, row, right, right_font, self._value_ink(), paint.RIGHT)
+        sign = QRectF(row.x(), row.center().y() - 5.5, 11, 11)
         paint.shape(painter, sign, state.shape, theme.tone_color(state.tone))
         offset = 17 if state.shape is not Shape.NONE else 0
-        strong = state.tone in (Tone.HIGH, Tone.MEDIUM)
-        paint.text(
-            painter,
-            rect.adjusted(offset, 0, 0, 0),
-            state.word,
-            theme.font(13, bold=strong),
-            theme.word_color(state.tone),
-        )
+        font = theme.font(max(13, size.text_px), bold=state.tone in (Tone.HIGH, Tone.MEDIUM))
+        words = row.adjusted(offset, 0, -used - 8, 0)
+        paint.text(painter, words, state.word, font, theme.word_color(state.tone))
 
     def _paint_note(self, painter: QPainter, rect: QRectF) -> None:
-        paint.text(painter, rect, self._tile.note, theme.font(12), theme.color("muted"))
+        font = theme.font(self._density.value.text_px)
+        paint.text(painter, rect, self._tile.note, font, theme.color("muted"))
 
     def _ink(self) -> QColor:
         return theme.color("text")
