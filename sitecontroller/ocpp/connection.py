@@ -12,17 +12,22 @@ import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import DATA_OPCODES, Frame
 from websockets.http11 import Response
+from websockets.protocol import CLOSED, OPEN, Event
 
 from sitecontroller.ocpp.handshake import HEAD_BYTES_MAX, fault_of_head
 
 END_OF_HEAD = b"\r\n\r\n"
-BUFFERED_BYTES_MAX = 64 * 1024
-"""Above this much unsent data a station's next CALL waits."""
+EARLY_FRAMES_MAX = 16
+"""That come before the session is ready for them."""
+FRAGMENTS_MAX = 64
+"""Of one message before they are joined: a million fragments of one byte cost no more."""
 GOING_AWAY = 1001
+FIN_TEXT = 0x81
 TCP_KEEP_ALIVE_S = 60
 """Finds a dead peer that neither pings nor polls reach, as before the first boot."""
 
@@ -49,6 +54,10 @@ class StationConnection(ServerConnection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._early: list[bytes] = []
+        self._fragments: list[bytes] = []
+        self._on_frame: Callable[[bytes], None] = self._early.append
+        self._on_lost: Callable[[], None] | None = None
         self._head: bytearray | None = bytearray()
         self._turned_away = False
         self._refused = False
@@ -92,6 +101,36 @@ class StationConnection(ServerConnection):
             return
         super().data_received(received)
 
+    def listen(self, on_frame: Callable[[bytes], None], on_lost: Callable[[], None]) -> None:
+        """Hand each data frame on as it comes, without the library's queue: an answer to one of
+        our calls is then never behind a CALL that waits for its commit, and 4 µs are saved."""
+        early, self._early = self._early, []
+        self._on_frame, self._on_lost = on_frame, on_lost
+        self.transport.resume_reading()
+        for frame in early:
+            on_frame(frame)
+        if self.protocol.state is CLOSED:
+            on_lost()
+
+    def process_event(self, event: Event) -> None:
+        """Data frames go to the session, all else to the library."""
+        if self.request is None or not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
+            super().process_event(event)
+        elif event.fin and not self._fragments:
+            self._on_frame(bytes(event.data))
+        else:
+            self._gather(event)
+        if len(self._early) >= EARLY_FRAMES_MAX:
+            self.transport.pause_reading()
+
+    def _gather(self, fragment: Frame) -> None:
+        """Put a message together; the library bounds its size."""
+        self._fragments.append(bytes(fragment.data))
+        if fragment.fin or len(self._fragments) >= FRAGMENTS_MAX:
+            self._fragments = [b"".join(self._fragments)]
+        if fragment.fin:
+            self._on_frame(self._fragments.pop())
+
     def eof_received(self) -> None:
         """The station half-closed its socket."""
         if not self._turned_away:
@@ -103,6 +142,8 @@ class StationConnection(ServerConnection):
             return
         super().connection_lost(exc)
         self.gatehouse.closed(self)
+        if self._on_lost is not None:
+            self._on_lost()
 
     def _refuse(self, status: http.HTTPStatus, reason: str, head: bytes) -> None:
         if not self.gatehouse.malformed(self, reason, head):
@@ -134,23 +175,29 @@ class WebSocketWire:
 
     def __init__(self, connection: StationConnection) -> None:
         self._connection = connection
-        self._receive: Callable[[bool], Any] = connection.recv
+        self.listen = connection.listen
 
-    async def receive(self) -> bytes | None:
-        """The next data frame as bytes: text that is no UTF-8 is the gate's business."""
-        try:
-            frame: bytes = await self._receive(False)
-        except ConnectionClosed:
-            return None
-        return frame
+    def pause(self) -> None:
+        """Read no more frames."""
+        self._connection.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._connection.transport.resume_reading()
 
     def send(self, frame: bytes) -> None:
-        """Write a text frame without waiting."""
-        broadcast((self._connection,), frame, text=True)
+        """Write a text frame without waiting. The library's `send` does the same in 5 µs more."""
+        if self._connection.protocol.state is OPEN:
+            self._connection.transport.write(_text_head(len(frame)) + frame)
+
+    @property
+    def congested(self) -> bool:
+        """Whether more is unsent than the library's high-water mark."""
+        return self._connection.paused
 
     async def drain(self) -> None:
-        """Wait while too much is unsent."""
-        if self._connection.transport.get_write_buffer_size() > BUFFERED_BYTES_MAX:
+        """Wait until less is unsent, or the connection ends."""
+        with contextlib.suppress(OSError):
             await self._connection.drain()
 
     async def ping(self) -> bool:
@@ -168,6 +215,15 @@ class WebSocketWire:
     def abort(self) -> None:
         """Drop the TCP connection."""
         self._connection.transport.abort()
+
+
+def _text_head(size: int) -> bytes:
+    """The head of a whole, unmasked text frame (RFC 6455, 5.2)."""
+    if size < 126:
+        return bytes((FIN_TEXT, size))
+    if size < 65536:
+        return bytes((FIN_TEXT, 126)) + size.to_bytes(2, "big")
+    return bytes((FIN_TEXT, 127)) + size.to_bytes(8, "big")
 
 
 def _keep_alive(transport: asyncio.Transport) -> None:

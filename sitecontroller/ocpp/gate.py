@@ -7,8 +7,7 @@ bounded by byte scans before a parser sees the frame. Pure: no state, no I/O.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import orjson
 
@@ -32,8 +31,7 @@ NUMBER_CHARS_MAX = 400
 MessageId = str | int | float
 
 
-@dataclass(frozen=True, slots=True)
-class InboundCall:
+class InboundCall(NamedTuple):
     """A CALL (2). `body` is the frame as it came."""
 
     message_id: MessageId
@@ -43,8 +41,7 @@ class InboundCall:
     repairs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class InboundAnswer:
+class InboundAnswer(NamedTuple):
     """A CALLRESULT (3) or CALLERROR (4): whatever of it could be read, the rest empty."""
 
     message_id: str
@@ -56,8 +53,7 @@ class InboundAnswer:
     repairs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A frame that goes no further. `message_id` None: unreadable. `code` as in OCPP 2.0.1.
 
     `answerable` is False for a broken answer to one of our calls: a CALLERROR answers CALLs only.
@@ -178,7 +174,11 @@ def _out_of_bounds(raw: bytes) -> str | None:
         return f"The frame has {len(raw)} bytes, at most {FRAME_BYTES_MAX} are read"
     if _deeper_than_allowed(raw):
         return f"The frame is nested deeper than {DEPTH_MAX} levels"
-    if raw.count(b",") > TOKENS_MAX and _STRING.sub(b"", raw).count(b",") > TOKENS_MAX:
+    if (
+        len(raw) > TOKENS_MAX
+        and raw.count(b",") > TOKENS_MAX
+        and _STRING.sub(b"", raw).count(b",") > TOKENS_MAX
+    ):
         return f"The frame has more than {TOKENS_MAX} values"
     if _has_number_beyond_limit(raw):
         return "The frame has a number of 2^53 or more"

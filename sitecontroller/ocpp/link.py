@@ -43,14 +43,25 @@ class Dialect(StationLink, Protocol):
 class Wire(Protocol):
     """What a session needs of a WebSocket connection; the server makes it of its library's."""
 
-    async def receive(self) -> bytes | None:
-        """The next data frame; None: the connection has ended."""
+    def listen(self, on_frame: Callable[[bytes], None], on_lost: Callable[[], None]) -> None:
+        """From now on call `on_frame` for each data frame, also those that came before, and
+        `on_lost` once when the connection has ended."""
+
+    def pause(self) -> None:
+        """Read no more frames until `resume`."""
+
+    def resume(self) -> None:
+        """Read on."""
 
     def send(self, frame: bytes) -> None:
         """Write a text frame; returns at once, does nothing on a connection that has ended."""
 
+    @property
+    def congested(self) -> bool:
+        """Whether the station reads too slowly to be sent more than is urgent."""
+
     async def drain(self) -> None:
-        """Wait while the station reads too slowly."""
+        """Wait while it does."""
 
     async def ping(self) -> bool:
         """Whether a pong came; False when the connection ends."""

@@ -3,17 +3,15 @@
 The station's CALLs are answered one after the other; its answers to ours are taken at once, also
 while a CALL waits for its commit. Nothing a station sends ends the session: it is repaired,
 answered with a CALLERROR, or counted and dropped. A CALL whose facts could not be stored gets no
-reply, so the station sends it again. Of the connection this module knows four methods; log-in and
-replacement are the server's.
+reply, so the station sends it again. Log-in and replacement are the server's business.
 """
 
 import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sitecontroller.domain.errors import (
     CallRefused,
@@ -52,14 +50,14 @@ NEVER_REFUSED = frozenset(
 )
 """Energy and money: handed on whatever their schema says (Q22)."""
 INBOX_MAX = 64
+"""CALLs that wait for the one before; then nothing more is read from the socket."""
 JOURNAL_CHARS_MAX = 64 * 1024
 OUR_FAULT = CallFault("InternalError", "The controller could not answer this message")
 DRAIN_S = 2.0
 """How long an answer in the making may still take when its connection has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
+class _Answered(NamedTuple):
     body: bytes
     reply: bytes
     until_s: float
@@ -100,12 +98,12 @@ class Session:
         self._commands = CommandQueue(wire.send, holding_s=BOOT_WAIT_S, gap_s=traits.command_gap_s)
         self._dialect: Dialect | None = None
         self._inbox: deque[tuple[InboundCall, datetime, float]] = deque()
-        self._room = asyncio.Event()
+        self._idle: asyncio.Future[None] | None = None
         self._worker: asyncio.Task[None] | None = None
         self._answered: OrderedDict[gate.MessageId, _Answered] = OrderedDict()
         self._after_reply: list[Callable[[], None]] = []
         self._boot_seen = False
-        self._ended = False
+        self._gone = asyncio.Event()
         self._liveness = Liveness(traits.ping_interval_s or POLL_S)
         self._faults_logged: set[str] = set()
         self._id_prefix = f"{int(clock.now().timestamp() * 1000):x}"
@@ -155,26 +153,23 @@ class Session:
         """Serve the connection until it ends."""
         self._dialect = dialect
         boot_timer = self._loop.call_later(BOOT_WAIT_S, self._boot_overdue)
+        self._worker = self._loop.create_task(self._work())
         self._spawn(self._watch())
+        self._wire.listen(self._take, self._lost)
         try:
-            while (raw := await self._wire.receive()) is not None:
-                self._note_life()
-                self._take(raw)
-                if len(self._inbox) >= INBOX_MAX:
-                    self._room.clear()
-                    await self._room.wait()
+            await self._gone.wait()
         finally:
             boot_timer.cancel()
-            self.end("the connection to the station was lost")
+            self._lost()
 
     def end(self, reason: str) -> None:
         """Fail what is under way and answer nothing more. The connection itself stays as it is."""
-        if self._ended:
+        if self._gone.is_set():
             return
-        self._ended = True
+        self._gone.set()
         self._commands.lose(reason)
         self._inbox.clear()
-        self._room.set()
+        self._wake()
         for task in self._tasks:
             task.cancel()
 
@@ -204,19 +199,29 @@ class Session:
     # frames in
 
     def _take(self, raw: bytes) -> None:
-        frame = gate.read(raw)
-        if type(frame) is InboundCall:
-            self._inbox.append((frame, self._clock.now(), self._loop.time()))
-            self._record("in", "call", raw, frame.action, str(frame.message_id))
-            if frame.repairs:
-                self._conformance.note("frame", *frame.repairs)
-            if self._worker is None:
-                self._worker = self._loop.create_task(self._work())
-        elif type(frame) is InboundAnswer:
-            self._settle(frame, raw)
-        else:
-            assert isinstance(frame, Refusal)
-            self._refuse(frame, raw)
+        """One frame, as it comes off the socket. Never raises: that would end the connection."""
+        if self._gone.is_set():
+            return
+        self._note_life()
+        try:
+            frame = gate.read(raw)
+            if type(frame) is InboundCall:
+                self._take_call(frame)
+            elif type(frame) is InboundAnswer:
+                self._settle(frame, raw)
+            elif type(frame) is Refusal:
+                self._refuse(frame, raw)
+        except Exception:
+            self._log_fault("a frame")
+
+    def _take_call(self, call: InboundCall) -> None:
+        self._record("in", "call", call.body, call.action, str(call.message_id))
+        if call.repairs:
+            self._conformance.note("frame", *call.repairs)
+        self._inbox.append((call, self._clock.now(), self._loop.time()))
+        if len(self._inbox) == INBOX_MAX:
+            self._wire.pause()
+        self._wake()
 
     def _refuse(self, refusal: Refusal, raw: bytes) -> None:
         self._record("in", "invalid", raw, None, _text_or_none(refusal.message_id))
@@ -251,16 +256,25 @@ class Session:
         self._commands.settle(answer.message_id, payload)
 
     async def _work(self) -> None:
-        """Answer the inbox, one CALL after the other, and end when it is empty."""
-        try:
-            while self._inbox:
-                call, received_at, since_s = self._inbox.popleft()
-                await self._reply(call, received_at, since_s)
-                if len(self._inbox) < INBOX_MAX:
-                    self._room.set()
+        """Answer the inbox, one CALL after the other."""
+        while not self._gone.is_set():
+            if not self._inbox:
+                self._idle = self._loop.create_future()
+                await self._idle
+                continue
+            if len(self._inbox) == INBOX_MAX:
+                self._wire.resume()
+            call, received_at, since_s = self._inbox.popleft()
+            await self._reply(call, received_at, since_s)
+            if self._wire.congested:
                 await self._wire.drain()
-        finally:
-            self._worker = None
+
+    def _wake(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _lost(self) -> None:
+        self.end("the connection to the station was lost")
 
     async def _reply(self, call: InboundCall, received_at: datetime, since_s: float) -> None:
         self._after_reply.clear()
@@ -326,7 +340,7 @@ class Session:
     # frames out
 
     def _send_reply(self, kind: str, reply: bytes, call: InboundCall, since_s: float) -> None:
-        if self._ended:
+        if self._gone.is_set():
             return
         self._wire.send(reply)
         self._record("out", kind, reply, call.action, str(call.message_id), since_s)
@@ -338,7 +352,7 @@ class Session:
         action: str | None,
         since_s: float | None,
     ) -> None:
-        if self._ended:
+        if self._gone.is_set():
             return
         frame = frames.encode_error(
             self.version, message_id, fault.code, fault.description, fault.details
@@ -368,7 +382,7 @@ class Session:
 
     def _boot_overdue(self) -> None:
         """No boot since the connection: a station that was never off, or one that forgot (Q12)."""
-        if self._boot_seen or self._ended:
+        if self._boot_seen or self._gone.is_set():
             return
         assert self._dialect is not None, "the timer was set by run()"
         self._allow_calls()
