@@ -44,7 +44,7 @@ _UNREADABLE = re.compile(
     r"\s*[:=,]\s*(?:\"value\"\s*:\s*)?\"?)(?P<secret>[^\",\s}]+)",
     re.IGNORECASE,
 )
-"""For frames that are no JSON."""
+"""For frames, and texts within frames, that are no JSON."""
 
 
 class Redaction:
@@ -77,7 +77,7 @@ class Redaction:
         try:
             frame = orjson.loads(text)
         except orjson.JSONDecodeError:
-            return _UNREADABLE.sub(lambda match: match["keep"] + REDACTED, text)
+            return _blanked(text)
         cleaned = self._cleaned(frame, DEPTH_MAX)
         return text if cleaned == frame else orjson.dumps(cleaned).decode()
 
@@ -86,6 +86,8 @@ class Redaction:
         return match["keep"] + REDACTED
 
     def _cleaned(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return _blanked(value)  # DataTransfer carries JSON as text
         if not isinstance(value, list | dict):
             return value
         if depth == 0:
@@ -104,6 +106,10 @@ class Redaction:
         if isinstance(value, str):
             self.learn(value)
         return REDACTED
+
+
+def _blanked(text: str) -> str:
+    return _UNREADABLE.sub(lambda match: match["keep"] + REDACTED, text)
 
 
 def _secret_keys(fields: dict[str, Any]) -> set[str]:
