@@ -23,11 +23,15 @@ from sitecontroller.domain.events import (
     TransactionChanged,
 )
 from sitecontroller.domain.topology import EvseKey
+from sitecontroller.domain.views import StationView
+from sitecontroller.ports import Clock
 
 ENTITIES = ("stations", "circuits", "meters", "transactions", "alarms")
 """As in a snapshot; stations come before the transactions that their readings mark."""
 OBJECTS_MAX = 32
-"""Objects in one frame: what the loop can build and encode in a few milliseconds."""
+"""Objects in one frame, and the most of one turn of the loop."""
+TURN_S = 0.002
+"""After so long the rest waits for the next turn: a circuit above 1000 EVSEs takes 0.5 ms."""
 EVENTS_MAX = 64
 SCHEMA_VERSION = 1
 
@@ -82,22 +86,24 @@ class Dirty:
         ):
             self._keep(event)
 
-    def take_changes(self, controller: SiteController) -> dict[str, Any]:
-        """Up to OBJECTS_MAX objects by entity and id (None: gone), and the site; now clean."""
+    def take_changes(self, controller: SiteController, clock: Clock) -> dict[str, Any]:
+        """The site and objects by entity and id (None: gone), as many as one turn has room for."""
+        ends_s = clock.monotonic_s() + TURN_S
         changes: dict[str, Any] = {}
-        room = OBJECTS_MAX
         if self.site:
             changes["site"] = controller.site_view()
             self.site = False
-        for name in ENTITIES:
-            ids = self.ids[name]
-            taken = sorted(ids.pop() for _ in range(min(room, len(ids))))
-            room -= len(taken)
-            if taken:
-                view = _view(controller, name)
-                changes[name] = {key: view(key) for key in taken}
-            if name == "stations":
-                self._mark_measured(changes.get("stations", {}))
+        for _ in range(OBJECTS_MAX):
+            name = next((name for name in ENTITIES if self.ids[name]), None)
+            if name is None:
+                break
+            key = self.ids[name].pop()
+            view = _view(controller, name, key)
+            changes.setdefault(name, {})[key] = view
+            if isinstance(view, StationView):
+                self._mark_measured(view)
+            if clock.monotonic_s() >= ends_s:
+                break
         return changes
 
     def take_events(self, controller: SiteController) -> list[dict[str, Any]]:
@@ -118,17 +124,16 @@ class Dirty:
         else:
             self.events_lost = True
 
-    def _mark_measured(self, stations: dict[str, Any]) -> None:
+    def _mark_measured(self, station: StationView) -> None:
         """A running transaction's energy changes with its EVSE's readings."""
-        for key in [key for key in self._measured if key.station_id in stations]:
+        for evse in station.evses:
+            key = EvseKey(station.station_id, evse.evse_id)
+            if key in self._measured and evse.transaction_key is not None:
+                self.ids["transactions"].add(evse.transaction_key)
             self._measured.discard(key)
-            station = stations[key.station_id]
-            for evse in station.evses if station is not None else ():
-                if evse.evse_id == key.evse_id and evse.transaction_key is not None:
-                    self.ids["transactions"].add(evse.transaction_key)
 
 
-def _view(controller: SiteController, entity: str) -> Callable[[str], Any]:
+def _view(controller: SiteController, entity: str, key: str) -> Any:
     views: dict[str, Callable[[str], Any]] = {
         "stations": controller.station_view,
         "circuits": controller.circuit_view,
@@ -136,7 +141,7 @@ def _view(controller: SiteController, entity: str) -> Callable[[str], Any]:
         "transactions": controller.transaction_view,
         "alarms": controller.alarm_view,
     }
-    return views[entity]
+    return views[entity](key)
 
 
 def _payload(event: Event, controller: SiteController) -> Any:

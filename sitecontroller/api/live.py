@@ -146,7 +146,7 @@ class LiveFeed:
             self._start_over()
             return
         at = self._clock.now()
-        changes = self._dirty.take_changes(self._controller)
+        changes = self._dirty.take_changes(self._controller, self._clock)
         if changes:
             self._offer({"at": at, "type": "changes", **changes})
         if self._dirty.has_changes:

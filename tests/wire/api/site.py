@@ -47,6 +47,21 @@ TX = "01JNAAAAAAAAAAAAAAAAAAAAAA"
 PDF = b"%PDF-1.4 a receipt"
 
 
+class StandingClock:
+    """Time that passes by `step_s` whenever somebody looks."""
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        self._step_s = step_s
+        self._monotonic_s = 0.0
+
+    def now(self) -> datetime:
+        return AT
+
+    def monotonic_s(self) -> float:
+        self._monotonic_s += self._step_s
+        return self._monotonic_s
+
+
 class FakeSite:
     """Fits `api.seam.SiteController`."""
 

@@ -95,12 +95,12 @@ def finished(number: int) -> CommandFinished:
     return CommandFinished(CommandResult(f"C{number}", CommandState.EFFECTIVE))
 
 
-def watch(run, *events, count=1, change=None, site=None):
+def watch(run, *events, count=1, change=None, site=None, step_s=0.0):
     """The snapshot and the `count` frames after it, `events` being published in between."""
     site = site or FakeSite()
 
     async def listen() -> list[Any]:
-        async with served(site) as (_, url), attached(url) as client:
+        async with served(site, step_s=step_s) as (_, url), attached(url) as client:
             frames = [await client()]
             if change is not None:
                 change(site)
@@ -190,6 +190,12 @@ def test_many_changes_come_in_several_frames(run):
     _, *frames = watch(run, *events, count=3, site=site)
     assert [len(frame["stations"]) for frame in frames] == [OBJECTS_MAX, OBJECTS_MAX, 5]
     assert len({name for frame in frames for name in frame["stations"]}) == len(site.stations)
+
+
+def test_what_takes_too_long_for_one_turn_of_the_loop_goes_on_in_the_next(run):
+    events = [StationChanged("CP-01"), StationChanged("CP-02")]
+    _, *frames = watch(run, *events, count=2, step_s=1.0)
+    assert [len(frame["stations"]) for frame in frames] == [1, 1]
 
 
 def test_frames_are_counted_without_a_gap(run):

@@ -14,7 +14,7 @@ from sitecontroller.api.server import ApiServer
 from sitecontroller.domain.commands import Command, CommandResult
 from sitecontroller.domain.errors import ConfigurationError
 from tests.support import eventually
-from tests.wire.api.site import TOKEN, FakeSite, assert_problem
+from tests.wire.api.site import TOKEN, FakeSite, StandingClock, assert_problem
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -31,9 +31,11 @@ class SlowSite(FakeSite):
 
 
 @contextlib.asynccontextmanager
-async def served(site: FakeSite, host: str = "127.0.0.1") -> AsyncIterator[tuple[ApiServer, str]]:
+async def served(
+    site: FakeSite, host: str = "127.0.0.1", step_s: float = 0.0
+) -> AsyncIterator[tuple[ApiServer, str]]:
     """The API on a free port, stopped at the end."""
-    server = ApiServer(build_api(site, TOKEN), host, 0)
+    server = ApiServer(build_api(site, TOKEN, clock=StandingClock(step_s)), host, 0)
     try:
         yield server, await server.start()
     finally:
