@@ -182,7 +182,7 @@ class StationDialect(StationLink):
 
     def became_ready(self, *, rebooted: bool) -> None:
         """It may be sent calls from now on: after a boot, or when none came (Q12, Q13)."""
-        if self._station is None:
+        if not self._admitted:
             return
         if rebooted or not self._ready:
             self._ready = True

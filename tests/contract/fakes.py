@@ -198,8 +198,8 @@ class FakeMetering:
 class Office:
     """All services of one test."""
 
-    def __init__(self, settings: OcppSettings | None = None) -> None:
-        self.clock = HandClock()
+    def __init__(self, settings: OcppSettings | None = None, clock: Any = None) -> None:
+        self.clock = clock or HandClock()
         self.stations = FakeStations()
         self.authorization = FakeAuthorization()
         self.transactions = FakeTransactions(self.authorization)

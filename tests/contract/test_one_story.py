@@ -1,5 +1,6 @@
 """One story of a charging session, told by a station of every version to the same services."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -162,6 +163,18 @@ def test_a_station_nobody_knows_waits_and_is_refused_the_rest(tell: Any) -> None
         assert fault.value.code == "SecurityError"
 
     tell(story, station=None)
+
+
+def test_a_station_that_waits_is_not_set_up(tell: Any) -> None:
+    async def story(station: Any) -> None:
+        station.office.stations.answer = BootAnswer(RegistrationStatus.PENDING, 30)
+        await station.boot()
+        station.dialect.became_ready(rebooted=False)
+        await asyncio.sleep(5)
+        assert station.session.said == []
+        assert station.office.stations.readiness == []
+
+    tell(story)
 
 
 def test_a_station_that_waits_may_be_told_its_password(tell: Any) -> None:
@@ -441,6 +454,16 @@ def test_q14_a_silent_station_is_left_alone_after_two_commands(tell: Any) -> Non
         await station.boot()
         await eventually(lambda: not station.dialect._setting_up)
         assert len(station.session.said) == 2
+
+    tell(story)
+
+
+def test_what_is_missing_of_a_transaction_is_asked_for_where_it_can_be(tell: Any) -> None:
+    async def story(station: Any) -> None:
+        station.session.replies["GetTransactionStatus"] = {"messagesInQueue": False}
+        await station.dialect.ask_for_missing("T-1")
+        wanted = {Talker16: [], Talker201: [Priority.HOUSEKEEPING]}
+        assert [said.priority for said in station.session.said] == wanted[type(station)]
 
     tell(story)
 
