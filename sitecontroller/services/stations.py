@@ -32,7 +32,6 @@ from sitecontroller.domain.views import NewStationView
 from sitecontroller.ports import Clock, StationLink, StationRecord, Store, UnitOfWork
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.background import Background
 from sitecontroller.services.credentials import password_matches
 
 log = logging.getLogger(__name__)
@@ -119,7 +118,6 @@ class StationService:
         clock: Clock,
         publisher: Publisher,
         alarms: AlarmService,
-        background: Background,
         *,
         pepper: bytes,
         heartbeat_interval_s: int,
@@ -129,7 +127,6 @@ class StationService:
         self._clock = clock
         self._publisher = publisher
         self._alarms = alarms
-        self._background = background
         self._pepper = pepper
         self._heartbeat_interval_s = heartbeat_interval_s
         self._by_fold = {fold(station_id): station_id for station_id in topology.stations}

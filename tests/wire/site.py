@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class TestSite:
         def all_rows(tx: UnitOfWork) -> Sequence[Transaction]:
             return tuple(reversed(tx.transaction_page(500, None).items))
 
-        return await self.site.store.read(all_rows)
+        return await self.site.services.store.read(all_rows)
 
     async def row(self) -> Transaction:
         """The only stored transaction."""
@@ -88,12 +88,14 @@ class TestSite:
             rows = tx.connection.execute("SELECT kind FROM outbox ORDER BY seq")
             return [kind for (kind,) in rows]
 
-        return await self.site.store.read(kinds)
+        return await self.site.services.store.read(kinds)
 
-    def charger(self, station_id: str = "CP-01", version: str = "1.6") -> Any:
+    def charger(
+        self, station_id: str = "CP-01", version: str = "1.6", password: str = PASSWORD
+    ) -> Any:
         """Connect a charger (an async context manager)."""
         return charger_at(
-            f"ws://127.0.0.1:{self.site.ocpp_port}/ocpp", station_id, PASSWORD, version
+            f"ws://127.0.0.1:{self.site.ocpp_port}/ocpp", station_id, password, version
         )
 
 
@@ -104,6 +106,8 @@ async def running_site(
     clock: Clock | None = None,
     tariff: Tariff | None = TARIFF,
     planted: bool = False,
+    commissioning: timedelta | None = None,
+    config_path: Path | None = None,
     **ocpp: Any,
 ) -> AsyncIterator[TestSite]:
     """Start a site in a directory; `planted`: its database exists from an earlier start."""
@@ -112,7 +116,9 @@ async def running_site(
     if not planted:
         tokens = tuple(TokenRecord(card, IdTokenType.ISO14443, card) for card in CARDS)
         await plant(config, used, Seed(dict.fromkeys(STATIONS, PASSWORD), tokens, tariff))
-    site = await build(config, used, serve_api=False)
+    site = await build(
+        config, used, config_path=config_path, commissioning=commissioning, serve_api=False
+    )
     try:
         yield TestSite(site)
     finally:

@@ -378,6 +378,33 @@ def test_every_frame_is_in_the_journal(run):
     run(main())
 
 
+def test_our_calls_and_their_answers_are_in_the_journal(run):
+    async def main():
+        async with running_site() as site, site.connect() as station:
+            await boot(station)
+            site.journal.entries.clear()
+            call = asyncio.ensure_future(site.dialect.session.call("ClearCache", {}))
+            asked = await hear(station)
+            await tell(station, [3, asked[1], {"status": "Accepted"}])
+            await call
+            assert [entry[1:3] for entry in site.journal.entries] == [
+                ("out", "call"),
+                ("in", "result"),
+            ]
+
+    run(main())
+
+
+def test_a_fragmented_message_is_put_together(run):
+    async def main():
+        async with running_site() as site, site.connect() as station:
+            text = orjson.dumps([2, "m", "StatusNotification", STATUS]).decode()
+            await station.send([*text])
+            assert await hear(station) == [3, "m", {}]
+
+    run(main())
+
+
 def test_a_message_above_2_mib_closes_with_1009(run):
     async def main():
         async with running_site() as site, site.connect() as station:

@@ -1,0 +1,41 @@
+"""Runs the parts of a controller that never end; one that fails is started again, with an alarm.
+
+Our own faults crash one part, not the site: while load management is down, leases lapse and the
+chargers fall back by themselves.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+RESTART_AFTER_S = 1.0
+
+
+class Supervisor:
+    """Keeps parts going until `parts` is closed; `on_failure` hears the name of one that failed."""
+
+    def __init__(self, parts: contextlib.AsyncExitStack, on_failure: Callable[[str], None]) -> None:
+        self._parts = parts
+        self._on_failure = on_failure
+
+    def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Keep `work` going until the site stops."""
+        task = asyncio.get_running_loop().create_task(self._again(name, work), name=name)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._parts.push_async_callback(stop)
+
+    async def _again(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("%s: failed, starts again in %g s", name, RESTART_AFTER_S)
+                self._on_failure(name)
+            await asyncio.sleep(RESTART_AFTER_S)

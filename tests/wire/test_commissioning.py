@@ -1,0 +1,104 @@
+"""A charger nobody knows: turned away, or let in to be accepted by a person (Q11)."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from sitecontroller.config import load_config
+from sitecontroller.domain.commands import AcceptStation, CommandState
+from sitecontroller.domain.errors import NotFound
+from tests.support import eventually
+from tests.wire.charger import Charger
+from tests.wire.site import running_site
+
+SITE_TOML = """\
+# our garage
+[site]
+id = "TEST"
+
+[[circuits]]
+id = "main"
+limit_a = 63
+"""
+BOOT = {"chargePointVendor": "Acme", "chargePointModel": "Box 22"}
+HALF_AN_HOUR = timedelta(minutes=30)
+
+
+@pytest.fixture
+def site_toml(tmp_path) -> Path:
+    path = tmp_path / "site.toml"
+    path.write_text(SITE_TOML)
+    return path
+
+
+def test_q11_outside_commissioning_a_stranger_gets_the_same_401_as_a_wrong_password(run, tmp_path):
+    async def play() -> None:
+        async with running_site(tmp_path) as site:
+            answers = []
+            for station_id, password in (("STRANGER", "x" * 40), ("CP-01", "x" * 40)):
+                with pytest.raises(InvalidStatus) as caught:
+                    async with site.charger(station_id, password=password):
+                        pass
+                response = caught.value.response
+                answers.append((response.status_code, bytes(response.body or b"")))
+            assert answers[0] == answers[1]
+            assert answers[0][0] == 401
+            assert site.site.controller.site_view().new_stations == ()
+
+    run(play())
+
+
+def test_q11_in_commissioning_a_stranger_waits_with_vendor_and_model(run, tmp_path, site_toml):
+    async def play() -> None:
+        async with (
+            running_site(tmp_path, commissioning=HALF_AN_HOUR, config_path=site_toml) as site,
+            site.charger("NEW-1", password="") as charger,
+        ):
+            answer = await charger.call("BootNotification", BOOT)
+            assert answer["status"] == "Pending"
+            (new,) = site.site.controller.site_view().new_stations
+            assert (new.station_id, new.vendor, new.model) == ("NEW-1", "Acme", "Box 22")
+
+    run(play())
+
+
+def test_q11_accepting_a_stranger_gives_it_a_password_and_a_place(run, tmp_path, site_toml):
+    async def play() -> None:
+        async with (
+            running_site(tmp_path, commissioning=HALF_AN_HOUR, config_path=site_toml) as site,
+            site.charger("NEW-1", password="") as charger,
+        ):
+            await charger.call("BootNotification", BOOT)
+            result = await site.site.controller.execute(AcceptStation("NEW-1"))
+            assert result.state is CommandState.ACCEPTED
+            password = password_of(charger)
+            config = load_config(site_toml)
+            assert "NEW-1" in config.topology.stations
+            assert site_toml.read_text().startswith("# our garage")
+            await eventually(site.site.restart_asked.is_set)
+            record = await site.site.services.store.read(lambda tx: tx.station("NEW-1"))
+            assert record is not None
+            assert record.password_hash is not None
+            assert password not in record.password_hash
+
+    run(play())
+
+
+def password_of(charger: Charger) -> str:
+    (request,) = charger.asked_for("ChangeConfiguration")
+    assert request["key"] == "AuthorizationKey"
+    value: str = request["value"]
+    assert len(value) == 40
+    return value
+
+
+def test_accepting_a_charger_that_is_not_there_says_what_to_do(run, tmp_path):
+    async def play() -> None:
+        async with running_site(tmp_path) as site:
+            with pytest.raises(NotFound) as caught:
+                await site.site.controller.execute(AcceptStation("NEW-1"))
+            assert "Wait until it shows up" in caught.value.remedy
+
+    run(play())
