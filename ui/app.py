@@ -111,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     app = QApplication(sys.argv[:1])
     app.setApplicationName("sitecontroller-console")
     app.setOrganizationName("sitecontroller")
+    app.setQuitOnLastWindowClosed(False)  # the loop ends after the tasks have
     settings = QSettings()
     texts.install(QCoreApplication.translate, decimal_point=QLocale().decimalPoint())
     theme.install(app, _scheme(settings))

@@ -61,6 +61,11 @@ class Desk(QObject):
         """The controller; ControllerUnreachable while it is away."""
         return self.bridge.api
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return bool(self._tasks)
+
     async def execute(self, command: Command) -> CommandResult:
         """Send a command."""
         return await self.api.execute(command)

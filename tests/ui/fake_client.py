@@ -49,13 +49,20 @@ class FakeClient:
         self.samples = site.history(last=main.current_a, cap_a=main.cap_a[0] or 0.0)
         self.asked: list[tuple[Any, ...]] = []
         self.closed = 0
+        self.away = False
+
+    def raise_if_away(self) -> None:
+        """What connecting does while the controller is down."""
+        if self.away:
+            raise ControllerUnreachable("connection refused")
 
     def send(self, frame: LiveFrame) -> None:
         """Put a frame on the feed."""
         self.frames.put_nowait(frame)
 
     def drop(self, reason: str = "connection refused") -> None:
-        """End the connection."""
+        """End the connection and be away."""
+        self.away = True
         self.frames.put_nowait(ControllerUnreachable(reason))
 
     async def health(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Entry(QPushButton):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(WIDTH - 16, theme.TOUCH_PX)
+        return QSize(WIDTH - 20, theme.TOUCH_PX)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

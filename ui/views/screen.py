@@ -4,7 +4,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -15,7 +14,7 @@ from PySide6.QtWidgets import (
 from ui import theme
 from ui.desk import Desk
 from ui.state import Changed
-from ui.widgets.labels import ElidedLabel
+from ui.widgets.labels import ElidedLabel, PlainLabel
 
 MARGIN = 16
 
@@ -85,10 +84,9 @@ def scrolled(inner: QWidget, name: str) -> QScrollArea:
     return area
 
 
-def labelled(text: str, field: QWidget) -> QLabel:
+def labelled(text: str, field: QWidget) -> PlainLabel:
     """A label that belongs to a field, for eyes and screen readers."""
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
+    label = PlainLabel(text)
     label.setBuddy(field)
     field.setAccessibleName(text)
     return label

@@ -63,7 +63,7 @@ class Diagram(QWidget):
         if len(self._nodes) <= room:
             return self._nodes, ()
         fixed, feeders = self._nodes[:3], self._nodes[3:]
-        feeders = tuple(sorted(feeders, key=_most_loaded))
+        feeders = tuple(sorted(feeders, key=_is_normal))
         return (*fixed, *feeders[: room - 4]), feeders[room - 4 :]
 
     def _boxes(self, count: int) -> list[QRectF]:
@@ -105,9 +105,9 @@ class Diagram(QWidget):
         painter.drawLine(QPointF(box.left(), LINE_Y), QPointF(box.right(), LINE_Y))
 
 
-def _most_loaded(node: Node) -> float:
-    alarmed = 1.0 if node.tone in (Tone.HIGH, Tone.MEDIUM) else 0.0
-    return -alarmed - max((bar.fill or 0.0 for bar in node.bars), default=0.0)
+def _is_normal(node: Node) -> bool:
+    """Sorts what needs attention to the front; the rest keeps the file's order and stands still."""
+    return node.tone not in (Tone.HIGH, Tone.MEDIUM)
 
 
 def _paint_node(painter: QPainter, node: Node, box: QRectF) -> None:

@@ -3,6 +3,8 @@
 All of them take plain text only: what a charger sends is never read as markup.
 """
 
+from html import escape
+
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
@@ -12,6 +14,11 @@ from ui import theme
 from ui.presenters import words
 from ui.presenters.words import Shape, State, Tone
 from ui.widgets import paint
+
+
+def tip(text: str) -> str:
+    """A tool tip for any text: Qt would read "<b>" in it as markup."""
+    return f"<span>{escape(text)}</span>" if text else ""
 
 
 class PlainLabel(QLabel):
@@ -86,7 +93,7 @@ class ElidedLabel(PlainLabel):
     def _elide(self) -> None:
         shown = self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideRight, self.width())
         super().setText(shown)
-        self.setToolTip(self._full if shown != self._full else "")
+        self.setToolTip(tip(self._full) if shown != self._full else "")
 
 
 class StateLabel(QWidget):

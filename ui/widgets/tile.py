@@ -15,6 +15,12 @@ from ui import theme
 from ui.presenters.tiles import Tile
 from ui.presenters.words import Shape, Tone
 from ui.widgets import paint
+from ui.widgets.labels import tip
+
+_LEFT_TO_THE_BOARD = (
+    Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home,
+    Qt.Key.Key_End,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,8 @@ class StationTile(QAbstractButton):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.click()
+        elif event.key() in _LEFT_TO_THE_BOARD:
+            event.ignore()
         else:
             super().keyPressEvent(event)
 
@@ -103,7 +111,7 @@ class StationTile(QAbstractButton):
 
     def _describe(self) -> None:
         self.setAccessibleName(self._tile.spoken)
-        self.setToolTip(self._tile.note)
+        self.setToolTip(tip(self._tile.note))
 
     def _paint_ground(self, painter: QPainter) -> None:
         tone = self._tile.state.tone
