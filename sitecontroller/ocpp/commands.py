@@ -55,7 +55,8 @@ class _Command:
 
 
 class CommandQueue:
-    """The outbound half of one connection. `send` writes a frame and returns at once.
+    """The outbound half of one connection. `send` writes the frame of an action's CALL with its
+    message id, and returns at once.
 
     Closed until `open`: a deadline that starts before counts from then on. `holding_s` is how long
     that can take at most.
@@ -63,7 +64,7 @@ class CommandQueue:
 
     def __init__(
         self,
-        send: Callable[[bytes], None],
+        send: Callable[[str, str, bytes], None],
         *,
         holding_s: float = 0.0,
         gap_s: float = HOUSEKEEPING_GAP_S,
@@ -117,10 +118,14 @@ class CommandQueue:
                 self._arm(command, command.deadline_s)
         self._advance()
 
-    def action_of(self, message_id: str) -> str | None:
-        """The action of an outstanding call; None: no such call, or its time is over."""
+    def outstanding(self, message_id: str) -> tuple[str, float] | None:
+        """Action and sending time (of the loop) of a call that waits for its answer; None: there
+        is no such call, or its time is over."""
         command = self._outstanding.get(message_id)
-        return None if command is None else command.action
+        if command is None:
+            return None
+        assert command.sent_s is not None, "outstanding means sent"
+        return command.action, command.sent_s
 
     def settle(self, message_id: str, outcome: dict[str, Any] | CallRefused) -> None:
         """The station answered an outstanding call."""
@@ -197,7 +202,7 @@ class CommandQueue:
                 del self._by_key[first.key]
             first.sent_s = self._loop.time()
             self._outstanding[first.message_id] = first
-            self._send(first.frame)
+            self._send(first.message_id, first.action, first.frame)
 
     def _first_waiting(self) -> _Command | None:
         return next((queue[0] for queue in self._waiting if queue), None)

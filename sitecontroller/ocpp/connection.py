@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import DATA_OPCODES, Frame
+from websockets.frames import BINARY, CONT, TEXT, Frame
 from websockets.http11 import Response
 from websockets.protocol import CLOSED, OPEN, Event
 
@@ -114,7 +114,7 @@ class StationConnection(ServerConnection):
 
     def process_event(self, event: Event) -> None:
         """Data frames go to the session, all else to the library."""
-        if self.request is None or not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
+        if type(event) is not Frame or event.opcode not in (TEXT, BINARY, CONT):
             super().process_event(event)
         elif event.fin and not self._fragments:
             self._on_frame(bytes(event.data))

@@ -5,6 +5,7 @@ Payloads are plain dicts with the property names of the specification. Schemas a
 stamps wrong and the edge reads them leniently. Nothing else of that package is used.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -85,24 +86,32 @@ def encode_error(
     )
 
 
-def request_schema(version: OcppVersion, action: str) -> dict[str, Any] | None:
-    """The JSON schema of an action's CALL; None where the version has no such action."""
-    return _request_schema(version, action) if action in actions(version) else None
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action of one version: the schemas of its CALL and CALLRESULT, and their checks."""
+
+    request_schema: dict[str, Any]
+    response_schema: dict[str, Any]
+    request: jsonschema_rs.Validator
+    response: jsonschema_rs.Validator
 
 
-def request_validator(version: OcppVersion, action: str) -> jsonschema_rs.Validator | None:
-    """Checks an action's CALL payload; None where the version has no such action."""
-    return _request_validator(version, action) if action in actions(version) else None
+def action(version: OcppVersion, name: str) -> Action | None:
+    """The action of that name; None where the version has none."""
+    known = _compiled[version].get(name)
+    return known if known is not None else _compile(version, name)
 
 
-def response_schema(version: OcppVersion, action: str) -> dict[str, Any] | None:
-    """The JSON schema of an action's CALLRESULT; None where the version has no such action."""
-    return _response_schema(version, action) if action in actions(version) else None
+def request_validator(version: OcppVersion, name: str) -> jsonschema_rs.Validator | None:
+    """Checks the payload of an action's CALL; None where the version has no such action."""
+    known = action(version, name)
+    return None if known is None else known.request
 
 
-def response_validator(version: OcppVersion, action: str) -> jsonschema_rs.Validator | None:
-    """Checks an action's CALLRESULT payload; None where the version has no such action."""
-    return _response_validator(version, action) if action in actions(version) else None
+def response_validator(version: OcppVersion, name: str) -> jsonschema_rs.Validator | None:
+    """Checks the payload of an action's CALLRESULT; None where the version has no such action."""
+    known = action(version, name)
+    return None if known is None else known.response
 
 
 @cache
@@ -123,27 +132,22 @@ def violations(validator: jsonschema_rs.Validator, payload: Any, at_most: int = 
     return found
 
 
-# Cached by known actions only: what a station invents must not grow these tables.
+_compiled: dict[OcppVersion, dict[str, Action]] = {version: {} for version in OcppVersion}
+"""By known actions only: what a station invents must not grow this table."""
 
 
-@cache
-def _request_schema(version: OcppVersion, action: str) -> dict[str, Any]:
-    return _schema(version, action + _REQUEST_ENDINGS[version])
-
-
-@cache
-def _response_schema(version: OcppVersion, action: str) -> dict[str, Any]:
-    return _schema(version, action + "Response")
-
-
-@cache
-def _request_validator(version: OcppVersion, action: str) -> jsonschema_rs.Validator:
-    return jsonschema_rs.validator_for(_request_schema(version, action), validate_formats=False)
-
-
-@cache
-def _response_validator(version: OcppVersion, action: str) -> jsonschema_rs.Validator:
-    return jsonschema_rs.validator_for(_response_schema(version, action), validate_formats=False)
+def _compile(version: OcppVersion, name: str) -> Action | None:
+    if name not in actions(version):
+        return None
+    request = _schema(version, name + _REQUEST_ENDINGS[version])
+    response = _schema(version, name + "Response")
+    _compiled[version][name] = Action(
+        request,
+        response,
+        jsonschema_rs.validator_for(request, validate_formats=False),
+        jsonschema_rs.validator_for(response, validate_formats=False),
+    )
+    return _compiled[version][name]
 
 
 def _schema(version: OcppVersion, name: str) -> dict[str, Any]:

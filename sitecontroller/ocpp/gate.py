@@ -75,7 +75,7 @@ def read(raw: bytes) -> Frame:
         return Refusal(salvaged_id(raw), "FormatViolation", reason, not _is_answer(raw))
     repairs: tuple[str, ...] = ()
     try:
-        if b"\\u" in raw and _SUSPECT_ESCAPE.search(raw):
+        if b"\\" in raw and _SUSPECT_ESCAPE.search(raw):
             raise orjson.JSONDecodeError("escaped control characters", "", 0)
         message = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -102,7 +102,7 @@ def salvaged_id(raw: bytes) -> MessageId | None:
 
 
 def _sorted(message: Any, raw: bytes, repairs: tuple[str, ...]) -> Frame:
-    if not isinstance(message, list) or not message:
+    if type(message) is not list or not message:
         return Refusal(None, "RpcFrameworkError", "The frame is not a JSON array with elements")
     kind = message[0]
     if kind == CALL:
@@ -186,6 +186,8 @@ def _out_of_bounds(raw: bytes) -> str | None:
 
 
 def _deeper_than_allowed(raw: bytes) -> bool:
+    if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
+        return False
     structure = raw.translate(None, _ALL_BUT_STRUCTURE)
     if b"\\" not in structure:
         brackets = structure.replace(b'""', b"")

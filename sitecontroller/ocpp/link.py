@@ -89,21 +89,20 @@ class LinkTraits:
 
 
 class Liveness:
-    """When the other end was last heard, and the questions asked when it is silent (Q09)."""
+    """When the other end was last heard, and the questions asked when it is silent (Q09).
+
+    Times are the loop's. `heard_s` is written for every frame.
+    """
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
         self._loop = asyncio.get_running_loop()
-        self._last_s = self._loop.time()
+        self.heard_s = self._loop.time()
 
     @property
     def silent_s(self) -> float:
         """Seconds since the last sign of life."""
-        return self._loop.time() - self._last_s
-
-    def note(self) -> None:
-        """A sign of life."""
-        self._last_s = self._loop.time()
+        return self._loop.time() - self.heard_s
 
     async def until_silent(self, ask: Callable[[], Awaitable[bool]], attempts: int) -> None:
         """Ask after each interval of silence; return when `attempts` in a row had no answer."""
@@ -114,6 +113,6 @@ class Liveness:
                 unanswered = 0
                 await asyncio.sleep(rest_s)
             elif await ask():
-                self.note()
+                self.heard_s = self._loop.time()
             else:
                 unanswered += 1

@@ -95,7 +95,9 @@ class Session:
         self._conformance = conformance
         self._heard = heard
         self._loop = asyncio.get_running_loop()
-        self._commands = CommandQueue(wire.send, holding_s=BOOT_WAIT_S, gap_s=traits.command_gap_s)
+        self._commands = CommandQueue(
+            self._send_call, holding_s=BOOT_WAIT_S, gap_s=traits.command_gap_s
+        )
         self._dialect: Dialect | None = None
         self._inbox: deque[tuple[InboundCall, datetime, float]] = deque()
         self._idle: asyncio.Future[None] | None = None
@@ -202,23 +204,24 @@ class Session:
         """One frame, as it comes off the socket. Never raises: that would end the connection."""
         if self._gone.is_set():
             return
-        self._note_life()
+        now_s = self._liveness.heard_s = self._loop.time()
+        self._heard(self.station_id)
         try:
             frame = gate.read(raw)
             if type(frame) is InboundCall:
-                self._take_call(frame)
+                self._take_call(frame, now_s)
             elif type(frame) is InboundAnswer:
-                self._settle(frame, raw)
+                self._settle(frame, raw, now_s)
             elif type(frame) is Refusal:
                 self._refuse(frame, raw)
         except Exception:
             self._log_fault("a frame")
 
-    def _take_call(self, call: InboundCall) -> None:
+    def _take_call(self, call: InboundCall, now_s: float) -> None:
         self._record("in", "call", call.body, call.action, str(call.message_id))
         if call.repairs:
             self._conformance.note("frame", *call.repairs)
-        self._inbox.append((call, self._clock.now(), self._loop.time()))
+        self._inbox.append((call, self._clock.now(), now_s))
         if len(self._inbox) == INBOX_MAX:
             self._wire.pause()
         self._wake()
@@ -232,25 +235,26 @@ class Session:
         if message_id is not None and refusal.answerable:
             self._send_error(message_id, CallFault(refusal.code, refusal.reason), None, None)
 
-    def _settle(self, answer: InboundAnswer, raw: bytes) -> None:
-        action = self._commands.action_of(answer.message_id)
+    def _settle(self, answer: InboundAnswer, raw: bytes, now_s: float) -> None:
         kind = "error" if answer.payload is None else "result"
-        self._record("in", kind, raw, action, answer.message_id)
         if answer.repairs:
             self._conformance.note("frame", *answer.repairs)
-        if action is None:
+        outstanding = self._commands.outstanding(answer.message_id)
+        if outstanding is None:
+            self._record("in", kind, raw, None, answer.message_id)
             self.unsolicited += 1
             self._conformance.note("frame", "an answer to no call, or a late one")
             return
+        action, sent_s = outstanding
+        self._record("in", kind, raw, action, answer.message_id, now_s - sent_s)
         if answer.payload is None:
             refused = CallRefused(answer.error_code, answer.description, answer.details)
             self._commands.settle(answer.message_id, refused)
             return
         payload = answer.payload
-        validator = frames.response_validator(self.version, action)
-        schema = frames.response_schema(self.version, action)
-        if validator is not None and schema is not None and not validator.is_valid(payload):
-            mended = mend(schema, payload)
+        known = frames.action(self.version, action)
+        if known is not None and not known.response.is_valid(payload):
+            mended = mend(known.response_schema, payload)
             self._conformance.note(f"answer to {action}", *mended.violations)
             payload = mended.payload
         self._commands.settle(answer.message_id, payload)
@@ -277,12 +281,12 @@ class Session:
         self.end("the connection to the station was lost")
 
     async def _reply(self, call: InboundCall, received_at: datetime, since_s: float) -> None:
-        self._after_reply.clear()
         earlier = self._answered.get(call.message_id)
         if earlier is not None and earlier.body == call.body and since_s < earlier.until_s:
             self._conformance.note("frame", "a CALL sent again")
-            self._send_reply("result", earlier.reply, call, since_s)
+            self._send("result", earlier.reply, call.message_id, call.action, since_s)
             return
+        self._after_reply.clear()
         try:
             reply = frames.encode_result(call.message_id, await self._result(call, received_at))
         except CallFault as fault:
@@ -295,55 +299,44 @@ class Session:
             self._log_fault(call.action)
             self._send_error(call.message_id, OUR_FAULT, call.action, since_s)
             return
-        self._remember(call, reply)
-        self._send_reply("result", reply, call, since_s)
+        if call.action not in ANSWERED_ANEW:
+            self._remember(call, reply, since_s)
+        self._send("result", reply, call.message_id, call.action, since_s)
         for callback in self._after_reply:
             callback()
 
     async def _result(self, call: InboundCall, received_at: datetime) -> dict[str, Any]:
         """The checked payload of a CALLRESULT. Raises CallFault or whatever the services raise."""
-        action = call.action
-        check = frames.request_validator(self.version, action)
-        check_result = frames.response_validator(self.version, action)
-        if check is None or check_result is None:
+        action, payload = call.action, call.payload
+        known = frames.action(self.version, action)
+        if known is None:
             self._conformance.note("frame", f"unknown action '{action}'")
             raise CallFault("NotImplemented", f"'{action}' is no action of OCPP {self.version}")
-        payload = call.payload if check.is_valid(call.payload) else self._mended(call)
+        if not known.request.is_valid(payload):
+            payload = self._mended(known, call)
         if action == "BootNotification":
             self._boot_seen = True
         assert self._dialect is not None, "a frame came before run()"
         result = await self._dialect.answer(action, payload, received_at)
-        if not check_result.is_valid(result):
-            raise AssertionError(
-                f"our answer to {action} breaks its schema: "
-                + "; ".join(frames.violations(check_result, result))
-            )
+        if not known.response.is_valid(result):
+            found = "; ".join(frames.violations(known.response, result))
+            raise AssertionError(f"our answer to {action} breaks its schema: {found}")
         return result
 
-    def _mended(self, call: InboundCall) -> dict[str, Any]:
-        schema = frames.request_schema(self.version, call.action)
-        assert schema is not None, "a payload was checked against a schema"
-        mended = mend(schema, call.payload)
+    def _mended(self, known: frames.Action, call: InboundCall) -> dict[str, Any]:
+        mended = mend(known.request_schema, call.payload)
         self._conformance.note(call.action, *mended.violations)
         if mended.missing and call.action not in NEVER_REFUSED:
             names = ", ".join(mended.missing)
             raise CallFault("OccurrenceConstraintViolation", f"Missing or not readable: {names}")
         return mended.payload
 
-    def _remember(self, call: InboundCall, reply: bytes) -> None:
-        if call.action in ANSWERED_ANEW:
-            return
-        self._answered[call.message_id] = _Answered(call.body, reply, self._loop.time() + REPEAT_S)
+    def _remember(self, call: InboundCall, reply: bytes, since_s: float) -> None:
+        self._answered[call.message_id] = _Answered(call.body, reply, since_s + REPEAT_S)
         if len(self._answered) > ANSWERS_KEPT:
             self._answered.popitem(last=False)
 
     # frames out
-
-    def _send_reply(self, kind: str, reply: bytes, call: InboundCall, since_s: float) -> None:
-        if self._gone.is_set():
-            return
-        self._wire.send(reply)
-        self._record("out", kind, reply, call.action, str(call.message_id), since_s)
 
     def _send_error(
         self,
@@ -352,23 +345,38 @@ class Session:
         action: str | None,
         since_s: float | None,
     ) -> None:
-        if self._gone.is_set():
-            return
         frame = frames.encode_error(
             self.version, message_id, fault.code, fault.description, fault.details
         )
+        self._send("error", frame, message_id, action, since_s)
+
+    def _send(
+        self,
+        kind: str,
+        frame: bytes,
+        message_id: gate.MessageId,
+        action: str | None,
+        since_s: float | None,
+    ) -> None:
+        if not self._gone.is_set():
+            self._wire.send(frame)
+            took_s = None if since_s is None else self._loop.time() - since_s
+            self._record("out", kind, frame, action, str(message_id), took_s)
+
+    def _send_call(self, message_id: str, action: str, frame: bytes) -> None:
         self._wire.send(frame)
-        self._record("out", "error", frame, action, str(message_id), since_s)
+        self._record("out", "call", frame, action, message_id)
 
     def _check_outgoing(self, action: str, payload: dict[str, Any]) -> None:
-        check = frames.request_validator(self.version, action)
-        if check is None:
+        known = frames.action(self.version, action)
+        if known is None:
+            names = ", ".join(sorted(frames.actions(self.version)))
             raise InvalidInput(
                 f"OCPP {self.version} has no action '{action}'",
-                errors=(FieldError("action", f"is one of {sorted(frames.actions(self.version))}"),),
+                errors=(FieldError("action", f"is one of {names}"),),
             )
-        if not check.is_valid(payload):
-            found = frames.violations(check, payload)
+        if not known.request.is_valid(payload):
+            found = frames.violations(known.request, payload)
             raise InvalidInput(
                 f"This is no valid {action} of OCPP {self.version}",
                 errors=tuple(FieldError(*text.split(": ", 1)) for text in found),
@@ -388,10 +396,6 @@ class Session:
         self._allow_calls()
         self._dialect.became_ready(rebooted=False)
         self._spawn(_attempt(self._dialect.trigger("BootNotification", None)))
-
-    def _note_life(self) -> None:
-        self._liveness.note()
-        self._heard(self.station_id)
 
     async def _watch(self) -> None:
         """Drop the connection when nobody is at its other end any more."""
@@ -429,7 +433,7 @@ class Session:
         frame: bytes,
         action: str | None,
         message_id: str | None,
-        since_s: float | None = None,
+        took_s: float | None = None,
     ) -> None:
         text = frame.decode(errors="replace")
         self._journal.record(
@@ -439,7 +443,7 @@ class Session:
             text if len(text) <= JOURNAL_CHARS_MAX else text[:JOURNAL_CHARS_MAX],
             action=action,
             message_id=message_id,
-            latency_ms=None if since_s is None else (self._loop.time() - since_s) * 1000,
+            latency_ms=None if took_s is None else took_s * 1000,
         )
 
     def _log_once(self, action: str, sentence: str) -> None:
