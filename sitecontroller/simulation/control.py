@@ -74,6 +74,10 @@ class EvseControl:
     transaction: Transaction | None = None
     waiting: Waiting | None = None
     limit_a: float = -1.0
+    """What the profiles allow; follows to the outlet after the station's own delay."""
+    decided: int = 0
+    """Counts the limits decided on, and `offered` is the last that reached the outlet."""
+    offered: int = 0
     reported: str | None = None
 
     @property

@@ -410,10 +410,14 @@ class SimulatedStation(ABC):
             limit_a = 0.0
         if limit_a != control.limit_a:
             control.limit_a = limit_a
+            control.decided += 1
             offer = asyncio.get_running_loop().call_later
-            offer(self._latency_s, self._offer, control, limit_a)
+            offer(self._latency_s, self._offer, control, limit_a, control.decided)
 
-    def _offer(self, control: EvseControl, limit_a: float) -> None:
+    def _offer(self, control: EvseControl, limit_a: float, number: int) -> None:
+        if number < control.offered:
+            return  # timers of one instant come in any order
+        control.offered = number
         if control.outlet.offered_a <= 0 and control.transaction is not None:
             control.transaction.offered_since_s = self._clock.monotonic_s()
         control.outlet.offered_a = limit_a

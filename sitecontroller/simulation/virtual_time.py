@@ -14,6 +14,7 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -23,6 +24,8 @@ Address = tuple[Any, ...]
 ConnectionEnd = tuple[Address, Address]
 
 DEFAULT_START = datetime(2025, 3, 3, 6, 0, tzinfo=UTC)
+WAIT_S_MIN = 1e-6
+"""A wait for what rounding left of a time (1e-15 s) would end before it began, for ever."""
 LOOK_AGAIN_S = 0.02
 """Real seconds of one wait for bytes or jobs in flight."""
 LOOKS_MAX = 100
@@ -69,6 +72,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Virtual seconds since this loop was made."""
         return self._now_s
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As always, but no wait is shorter than `WAIT_S_MIN`."""
+        if 0 < delay < WAIT_S_MIN:
+            delay = WAIT_S_MIN
+        return super().call_later(delay, callback, *args, context=context)
 
     def run_in_executor(
         self,

@@ -200,6 +200,21 @@ def test_a_station_obeys_a_limit_and_pauses_below_six_amperes(
 
 
 @both_versions
+def test_of_limits_sent_at_one_instant_the_last_holds(run_fast: Run, version: OcppVersion) -> None:
+    async def limit() -> list[float]:
+        offered = []
+        async with bench(version) as it:
+            for last_a in (7.0, 9.0, 11.0, 13.0):
+                for limit_a in (20.0, 6.0, 16.0, last_a):
+                    await it.csms.call(*profile_call(version, limit_a))
+                await asyncio.sleep(10)
+                offered.append(it.outlet.offered_a)
+        return offered
+
+    assert run_fast(limit()) == [7, 9, 11, 13]
+
+
+@both_versions
 def test_a_lease_ends_by_itself_and_the_fallback_holds(run_fast: Run, version: OcppVersion) -> None:
     async def lease() -> list[float]:
         async with bench(version) as it:

@@ -84,6 +84,21 @@ def test_timers_come_in_their_order(run_fast: Run) -> None:
     assert run_fast(wake_in_order()) == [0.1, 0.5, 2.0, 3.0, 86_400.25]
 
 
+def test_a_wait_for_a_rounding_error_ends(run_fast: Run) -> None:
+    """0.1 + 0.2 > 0.3: a loop that sleeps for what is left must see time move."""
+
+    async def wait_out() -> float:
+        await asyncio.sleep(1000)
+        began_s, turns = now_s(), 0
+        while (left_s := 0.1 + 0.2 - 0.3 - (now_s() - began_s)) > 0:
+            await asyncio.sleep(left_s)
+            turns += 1
+            assert turns < 10
+        return now_s() - began_s
+
+    assert 0 < run_fast(wait_out()) < 1e-5
+
+
 def test_both_times_of_the_clock_advance_with_the_loop(run_fast: Run) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
