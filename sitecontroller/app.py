@@ -116,9 +116,7 @@ async def _make(
         store,
         services.stations,
         state_dir.pepper(),
-        add_to_config=lambda station_id, circuit_id: (
-            config_path is not None and add_station(config_path, state_dir, station_id, circuit_id)
-        ),
+        add_to_config=functools.partial(add_station, config_path, state_dir),
         restart=lambda: _soon(restart_asked.set),
     )
     picture = Picture(
