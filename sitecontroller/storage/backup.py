@@ -21,12 +21,23 @@ from sitecontroller.storage.unit_of_work import UnitOfWork
 KEPT = 8
 """Backups kept; the oldest goes first."""
 PAGES_A_STEP = 1024
+STEPS_A_LOOK = 100_000
+"""SQLite instructions of a check between two looks at whether it should stop."""
 FAULTS_MAX = 10
 """Faults that an integrity check names before it stops."""
 
 _NAME = re.compile(r"site-(\d{6})-[0-9TZ]+\.db")
 
 log = logging.getLogger(__name__)
+
+
+Stopping = Callable[[], bool]
+"""Asked now and then during long work: whether to give up."""
+
+
+def never() -> bool:
+    """Nobody stops this."""
+    return False
 
 
 class BackupStopped(Exception):
@@ -45,7 +56,7 @@ def backups(path: Path) -> list[Path]:
     return sorted(file for file in found if _NAME.fullmatch(file.name))
 
 
-def back_up(path: Path, at: datetime, stopping: Callable[[], bool] = lambda: False) -> Path:
+def back_up(path: Path, at: datetime, stopping: Stopping = never) -> Path:
     """Copy the database as it is now to a new file, check the copy and keep the last KEPT.
 
     Raises sqlite3.Error or OSError; BackupStopped when `stopping()` says so meanwhile.
@@ -56,7 +67,9 @@ def back_up(path: Path, at: datetime, stopping: Callable[[], bool] = lambda: Fal
     unfinished.unlink(missing_ok=True)
     try:
         _copy(path, unfinished, stopping)
-        faults = faults_of(unfinished)
+        faults = faults_of(unfinished, stopping)
+        if stopping():
+            raise BackupStopped
         if faults:
             raise sqlite3.DatabaseError(f"the copy is faulty: {faults[0]}")
         file = folder / f"site-{_next_number(path):06d}-{at:%Y%m%dT%H%M%SZ}.db"
@@ -96,7 +109,7 @@ def restore(path: Path, backup: Path) -> list[Path]:
     """
     fresh = path.with_name(path.name + ".restoring")
     fresh.unlink(missing_ok=True)
-    _copy(backup, fresh, lambda: False)
+    _copy(backup, fresh, never)
     with closing(connect(fresh, wal=False)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         tx = UnitOfWork(connection)
@@ -130,17 +143,18 @@ def set_aside(path: Path) -> list[Path]:
     return moved
 
 
-def faults_of(path: Path) -> list[str]:
+def faults_of(path: Path, stopping: Stopping = never) -> list[str]:
     """What a full check finds wrong with a database file that nobody has open; empty: sound."""
     try:
         with closing(connect(path, read_only=True)) as connection:
-            return faults_in(connection)
+            return faults_in(connection, stopping)
     except sqlite3.DatabaseError as error:
         return [str(error)]
 
 
-def faults_in(connection: sqlite3.Connection) -> list[str]:
-    """What a full check finds wrong; empty: sound."""
+def faults_in(connection: sqlite3.Connection, stopping: Stopping = never) -> list[str]:
+    """What a full check finds wrong; empty: sound. Given up, it raises sqlite3.OperationalError."""
+    connection.set_progress_handler(stopping, STEPS_A_LOOK)
     rows = connection.execute(f"PRAGMA integrity_check({FAULTS_MAX})").fetchall()
     return [str(text) for (text,) in rows if text != "ok"]
 
@@ -156,7 +170,7 @@ def sync_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def _copy(source_path: Path, target_path: Path, stopping: Callable[[], bool]) -> None:
+def _copy(source_path: Path, target_path: Path, stopping: Stopping) -> None:
     def go_on(status: int, remaining: int, total: int) -> None:
         if stopping():
             raise BackupStopped

@@ -10,6 +10,7 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -100,13 +101,14 @@ class ReportRows:
 
     def add_report(self, transaction_key: str | None, report: TransactionReport) -> bool:
         """Keep a report; False: the same one is kept already. None keeps an orphan."""
+        said = _brief(report)
         row = {
-            "identity": identity(report),
+            "identity": _identity(said, type(report).__name__),
             "station_id": report.station_id,
             "transaction_key": transaction_key,
             "received_at": report.received_at,
             "kind": type(report).__name__,
-            "body": _brief(report),
+            "body": said,
         }
         return _ADD_REPORT.run(self.connection, row) == 1
 
@@ -178,33 +180,45 @@ class ReportRows:
         return 1 if last["id"] is None else int(last["id"]) - first + 1
 
 
-def identity(report: TransactionReport) -> bytes:
+def _identity(said: dict[str, Any], kind: str) -> bytes:
     """A fingerprint that a report sent again shares: all that the station said.
 
     When we heard of it is not part of it, nor a time that we put in place of an unreadable one.
     """
-    said = to_json(report)
-    del said["received_at"]
-    if report.time.quality is TimeQuality.RECEIVED:
-        del said["time"]["at"]
-    for reading_said in [said.get("reading"), *said.get("readings", ())]:
-        if reading_said and reading_said["time_quality"] == TimeQuality.RECEIVED:
-            del reading_said["at"]
-    text = f"{type(report).__name__} {json_text(said)}"
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+    said = {name: value for name, value in said.items() if name != "received_at"}
+    said["time"] = _as_written(said["time"], "quality")
+    if "reading" in said:
+        said["reading"] = _as_written(said["reading"], "time_quality")
+    if "readings" in said:
+        said["readings"] = [_as_written(item, "time_quality") for item in said["readings"]]
+    return hashlib.blake2b(f"{kind} {json_text(said)}".encode(), digest_size=16).digest()
+
+
+def _as_written(timed: dict[str, Any], quality: str) -> dict[str, Any]:
+    if timed.get(quality) != TimeQuality.RECEIVED:
+        return timed
+    return {name: value for name, value in timed.items() if name != "at"}
 
 
 def _brief(value: Any) -> Any:
     """JSON without the fields that have their default: a third of the text, read back the same."""
+    if value is None or type(value) in (str, int, float, bool):
+        return value
     if isinstance(value, tuple):
         return [_brief(item) for item in value]
     if not dataclasses.is_dataclass(value):
         return to_json(value)
+    cls: type = type(value)
     return {
-        field.name: _brief(getattr(value, field.name))
-        for field in dataclasses.fields(value)
-        if getattr(value, field.name) != field.default
+        name: _brief(field)
+        for name, default in _defaults(cls)
+        if (field := getattr(value, name)) != default
     }
+
+
+@cache
+def _defaults(cls: type[Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, field.default) for field in dataclasses.fields(cls))
 
 
 def _first_id(transaction_row_id: int) -> int:

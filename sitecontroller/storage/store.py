@@ -32,8 +32,6 @@ BATCH_MAX = 64
 QUEUE_MAX = 10_000
 """Units that may wait; more are refused: the station sends again."""
 READS_MAX = 1_000
-PROGRESS_STEPS = 100_000
-"""SQLite instructions between two looks at whether a long check should stop."""
 UPKEEP_FIRST_S = 60.0
 """After this the reserve is filled and, if one is due, a backup made; then every period."""
 UPKEEP_PERIOD_S = 3600.0
@@ -163,6 +161,7 @@ class Store:
             self._next_upkeep.cancel()
         await self._idle.wait()
         await asyncio.gather(*self._aside_tasks, return_exceptions=True)
+        await self._in(self._backup_thread, lambda: None)  # a backup under way gives up
         try:
             await self._in(self._reader_thread, self._reader.close)
             await self._in(self._writer_thread, lambda: self._writer.close(clean=not self._fault))
@@ -277,8 +276,7 @@ class Store:
 
     def _faults(self) -> list[str]:
         with closing(connect(self._path, read_only=True)) as connection:
-            connection.set_progress_handler(self._stopping.is_set, PROGRESS_STEPS)
-            return backup.faults_in(connection)
+            return backup.faults_in(connection, self._stopping.is_set)
 
     def _begin_upkeep(self) -> None:
         self._next_upkeep = self._loop.call_later(UPKEEP_PERIOD_S, self._begin_upkeep)
@@ -286,7 +284,10 @@ class Store:
 
     async def _keep_up(self) -> None:
         await self._in(self._backup_thread, self._reserve.fill)
-        due = backup.is_due(self._path, self._clock.now(), BACKUP_PERIOD)
+        now = self._clock.now()
+        due = await self._in(
+            self._backup_thread, lambda: backup.is_due(self._path, now, BACKUP_PERIOD)
+        )
         if self._fault is not None or self.space_low or not due:
             return
         try:

@@ -19,6 +19,13 @@ from sitecontroller.wire import from_json, to_json
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# What is JSON already is written as it is; the rest goes through `wire`.
+_AS_WIRE = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_NON_STR_KEYS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
 SCALED_MAX = 2**62
 """Measured values beyond this are nonsense; a difference of two smaller ones fits into 64 bits."""
 
@@ -43,7 +50,7 @@ def scaled(value: float | None, steps: int) -> int | None:
 
 def json_text(value: Any) -> str:
     """Any domain value as canonical JSON text: keys sorted, no blanks."""
-    return orjson.dumps(to_json(value), option=orjson.OPT_SORT_KEYS).decode()
+    return orjson.dumps(value, default=to_json, option=_AS_WIRE).decode()
 
 
 class Instant(TypeDecorator[datetime]):

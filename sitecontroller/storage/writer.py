@@ -17,7 +17,7 @@ from sitecontroller.storage.engine import BUSY_TIMEOUT_S, connect
 from sitecontroller.storage.startup import mark_clean
 from sitecontroller.storage.unit_of_work import UnitOfWork
 
-CHECKPOINT_BYTES = 4 * 1024 * 1024
+CHECKPOINT_BYTES = 16 * 1024 * 1024
 """Size of the log from which it is folded into the database."""
 CHECKPOINT_BATCHES_MIN = 32
 """Batches between two tries: a reader may hold the log for a while."""
