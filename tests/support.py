@@ -7,6 +7,7 @@ socket or a thread that outlives the coroutine fails the test, and so does a cor
 import asyncio
 import inspect
 import os
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -93,6 +94,14 @@ def run_bounded(
     faults += [f"{name} left open" for name in sorted(open_sockets() - sockets)]
     assert not faults, "\n".join(faults)
     return result
+
+
+def unused_port() -> int:
+    """A loopback port that was free just now, for a server whose port must be known beforehand."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def open_sockets() -> set[str]:

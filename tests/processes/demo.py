@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from sitecontroller.clock import SystemClock
 from sitecontroller.config import load_config
 from sitecontroller.seed import Seed, plant
 from sitecontroller.simulation.demo import make_demo_site
-from tests.support import run_bounded, wait_until
+from tests.support import run_bounded, unused_port, wait_until
 
 READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 15.0
@@ -76,7 +75,7 @@ class Demo:
 @contextmanager
 def running_demo(directory: Path, *arguments: str) -> Iterator[Demo]:
     """`sitecontroller run --headless` on a demo site in `directory`, until the block ends."""
-    made = make_demo_site(directory, ocpp_port=0, api_port=0, meter_port=_free_port())
+    made = make_demo_site(directory, ocpp_port=0, api_port=0, meter_port=unused_port())
     config = load_config(directory / "site.toml")
     run_bounded(plant(config, SystemClock(), Seed(made.passwords, made.tokens, made.tariff)))
     with (directory / "output.log").open("wb") as output:
@@ -105,10 +104,3 @@ def running_demo(directory: Path, *arguments: str) -> Iterator[Demo]:
             except subprocess.TimeoutExpired:
                 keeper.kill()
                 keeper.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,10 +12,11 @@ from sitecontroller.app import Site, build
 from sitecontroller.config import load_config
 from sitecontroller.seed import Seed, plant
 from sitecontroller.simulation.cars import Car, CarModel
-from sitecontroller.simulation.demo import free_port, make_demo_site
+from sitecontroller.simulation.demo import make_demo_site
 from sitecontroller.simulation.judge import Judge, Verdict
 from sitecontroller.simulation.site import VirtualSite
 from sitecontroller.simulation.virtual_time import virtual_clock
+from tests.support import unused_port
 
 HALF_HOUR_S = 1800.0
 ARRIVE_WITHIN_S = 120.0
@@ -36,7 +37,7 @@ class Run:
 
 async def half_hour(directory: Path, *, duration_s: float = HALF_HOUR_S, seed: int = 1) -> Run:
     """Twelve cars come within two minutes and would take all they get until the end."""
-    made = make_demo_site(directory, ocpp_port=0, api_port=0, meter_port=free_port(15020))
+    made = make_demo_site(directory, ocpp_port=0, api_port=0, meter_port=unused_port())
     config = load_config(made.config_path)
     clock = virtual_clock()
     await plant(config, clock, Seed(made.passwords, made.tokens, made.tariff))
