@@ -201,7 +201,7 @@ def _as_written(timed: dict[str, Any], quality: str) -> dict[str, Any]:
 
 
 def _brief(value: Any) -> Any:
-    """JSON without the fields that have their default: a third of the text, read back the same."""
+    """JSON without the fields that have their default: half the text, read back the same."""
     if value is None or type(value) in (str, int, float, bool):
         return value
     if isinstance(value, tuple):
