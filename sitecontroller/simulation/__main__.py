@@ -5,6 +5,7 @@ Waits for the controller to say where it listens, then plays the site until SIGT
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -39,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    logging.getLogger("sitecontroller.simulation.uplink").setLevel(logging.WARNING)
+    for chatty in ("sitecontroller.simulation.uplink", "pymodbus", "websockets"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         description = read_description(options.site)
         asyncio.run(_play(options.site, description, options.seed))
@@ -71,7 +73,8 @@ async def _play(site: Path, description: SiteDescription, seed: int | None) -> N
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        with contextlib.suppress(NotImplementedError):  # Windows: ends without ceremony
+            loop.add_signal_handler(number, stop.set)
     virtual = VirtualSite(description, SystemClock(), seed)
     await virtual.start_meter()  # before the controller looks for it
     log.info("virtual site: meter at 127.0.0.1:%s, waiting for the controller", virtual.meter_port)
