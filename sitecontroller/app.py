@@ -55,9 +55,12 @@ class Site:
     services: SiteServices
     controller: Controller
     picture: Picture
+    store: Store
     journal: FrameJournal
     stopped: asyncio.Event
     restart_asked: asyncio.Event
+    failed: asyncio.Event
+    """Set when it can't go on (the database is out of use): the keeper starts it again."""
     ocpp_port: int = 0
     api_url: str = ""
     parts: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -110,7 +113,8 @@ async def _make(
     parts.push_async_callback(lambda: background.close(within_s=FINISH_WITHIN_S))
 
     services = await assemble(config, store, clock, background, state_dir.pepper())
-    stopped, restart_asked = asyncio.Event(), asyncio.Event()
+    stopped, restart_asked, failed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    _watch_store(store, services, failed)
     onboarding = Onboarding(
         config.topology,
         store,
@@ -155,9 +159,11 @@ async def _make(
         services,
         controller,
         picture,
+        store,
         journal,
         stopped,
         restart_asked,
+        failed,
         parts=parts,
     )
 
@@ -171,7 +177,7 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     )
     supervisor.keep("meters", poller.run)
     supervisor.keep("load management", services.load.run)
-    supervisor.keep("housekeeping", lambda: _housekeeping(services))
+    supervisor.keep("housekeeping", lambda: _housekeeping(services, site.store))
 
     time_zone = ZoneInfo(config.time_zone)
     ocpp = OcppServer(
@@ -193,10 +199,30 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     parts.callback(site.state_dir.withdraw)
 
 
-async def _housekeeping(services: SiteServices) -> None:
+def _watch_store(store: Store, services: SiteServices, failed: asyncio.Event) -> None:
+    """Tell people what became of the database, and end where nothing can be stored any more."""
+    alarms = services.alarms
+    if store.start.restored_from is not None:
+        alarms.raise_("database-restored", "database", backup=store.start.restored_from.name)
+    else:
+        alarms.clear("database-restored", "database")
+
+    def out_of_use(reason: str) -> None:
+        alarms.raise_("database-fault", "database", reason=reason)
+        failed.set()
+
+    alarms.clear("database-fault", "database")
+    store.on_fault = out_of_use
+
+
+async def _housekeeping(services: SiteServices, store: Store) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING_EVERY_S)
         services.stations.watch_silence()
+        if store.space_low:
+            services.alarms.raise_("disk-full", "database")
+        else:
+            services.alarms.clear("disk-full", "database")
         await services.transactions.reconcile()
 
 

@@ -20,6 +20,7 @@ from sitecontroller.domain.views import CircuitView, SiteView
 from sitecontroller.keeper import RESTART_STATUS, Keeper
 
 STATUS_EVERY_S = 5.0
+FAILED_STATUS = 70
 STOP_WITHIN_S = 5.0
 
 
@@ -68,11 +69,14 @@ async def _serve(config: SiteConfig, path: Path, options: argparse.Namespace) ->
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signal_number, site.stopped.set)
     printing = loop.create_task(_print_status(site)) if options.status_lines else None
-    waits = [loop.create_task(event.wait()) for event in (site.stopped, site.restart_asked)]
+    ends = (site.stopped, site.restart_asked, site.failed)
+    waits = [loop.create_task(event.wait()) for event in ends]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for task in (*waits, *([printing] if printing else ())):
         task.cancel()
     await site.stop()
+    if site.failed.is_set():
+        return FAILED_STATUS
     return RESTART_STATUS if site.restart_asked.is_set() else 0
 
 

@@ -63,6 +63,24 @@ ALARMS: dict[str, AlarmDefinition] = {
             "controller",
         ),
         AlarmDefinition(
+            "database-restored", _H,
+            "The database was damaged; the backup {backup} is in use",
+            "Compare the last sessions and receipts with the paper; call support",
+            "controller",
+        ),
+        AlarmDefinition(
+            "database-fault", _H,
+            "The database can't be written: {reason}; the controller restarts",
+            "Check the PC's disk; call support if it happens again",
+            "controller",
+        ),
+        AlarmDefinition(
+            "disk-full", _H,
+            "The disk is nearly full; only what matters is still stored",
+            "Free space on this PC's disk now",
+            "controller",
+        ),
+        AlarmDefinition(
             "charging-refused-token", _H,
             "{evse} charges although its card was refused",
             "Ask the driver for payment; check the charger's free-vend setting",

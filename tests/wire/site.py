@@ -73,7 +73,7 @@ class TestSite:
         def all_rows(tx: UnitOfWork) -> Sequence[Transaction]:
             return tuple(reversed(tx.transaction_page(500, None).items))
 
-        return await self.site.services.store.read(all_rows)
+        return await self.site.store.read(all_rows)
 
     async def row(self) -> Transaction:
         """The only stored transaction."""
@@ -88,7 +88,7 @@ class TestSite:
             rows = tx.connection.execute("SELECT kind FROM outbox ORDER BY seq")
             return [kind for (kind,) in rows]
 
-        return await self.site.services.store.read(kinds)
+        return await self.site.store.read(kinds)
 
     def charger(
         self, station_id: str = "CP-01", version: str = "1.6", password: str = PASSWORD

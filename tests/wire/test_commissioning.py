@@ -78,7 +78,7 @@ def test_q11_accepting_a_stranger_gives_it_a_password_and_a_place(run, tmp_path,
             assert "NEW-1" in config.topology.stations
             assert site_toml.read_text().startswith("# our garage")
             await eventually(site.site.restart_asked.is_set)
-            record = await site.site.services.store.read(lambda tx: tx.station("NEW-1"))
+            record = await site.site.store.read(lambda tx: tx.station("NEW-1"))
             assert record is not None
             assert record.password_hash is not None
             assert password not in record.password_hash

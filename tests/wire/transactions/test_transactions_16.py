@@ -132,7 +132,7 @@ def test_q28_a_stop_that_fits_nothing_is_acknowledged_and_kept(scene):
     async def play(site: TestSite, charger: Charger) -> None:
         assert await charger.call("StopTransaction", stop(-1, idTag="CARD0003")) is not None
         since = START_AT - timedelta(days=1)
-        orphans = await site.site.services.store.read(lambda tx: tx.orphan_reports("CP-01", since))
+        orphans = await site.site.store.read(lambda tx: tx.orphan_reports("CP-01", since))
         assert [report.meter_stop_wh for _, report in orphans] == [11_000]
 
     scene(play)
@@ -265,7 +265,7 @@ def test_q35_values_after_the_stop_complete_the_session(scene):
         await charger.call("StopTransaction", stop(number, 11_000))
         await charger.call("MeterValues", meter(11_000, number, minutes=20))
         row = await site.row()
-        readings = await site.site.services.store.read(lambda tx: tx.readings(row.key))
+        readings = await site.site.store.read(lambda tx: tx.readings(row.key))
         assert [reading.energy_import_wh for reading in readings] == [11_000]
         assert row.energy_wh == 10_000
 

@@ -73,7 +73,7 @@ def test_q34_a_repeated_event_changes_nothing(scene):
             await charger.call("TransactionEvent", event("Started", 0, 1000))
             await charger.call("TransactionEvent", event("Updated", 1, 3000))
         row = await site.row()
-        readings = await site.site.services.store.read(lambda tx: tx.readings(row.key))
+        readings = await site.site.store.read(lambda tx: tx.readings(row.key))
         assert [reading.energy_import_wh for reading in readings] == [1000, 3000]
 
     scene(play)
