@@ -338,13 +338,21 @@ def test_a_flood_of_bad_logins_is_turned_away_and_good_stations_come_in(run):
 def test_logins_that_succeed_cost_nothing(run):
     async def main():
         limits = DoorLimits(address=Allowance(1, 0), station=Allowance(1, 0))
-        async with running_site(limits=limits) as site:
-            for _ in range(5):
-                async with site.connect() as station:
+        station_ids = [f"CP{number:02}" for number in range(5)]
+        async with running_site(*station_ids, limits=limits) as site:
+            for station_id in station_ids:
+                async with site.connect(f"/{station_id}", user=station_id) as station:
                     await still_answers(station)
-                await eventually(lambda: site.server.session("CP01") is None)
 
     run(main())
+
+
+async def _ended(reader):
+    """Whether the other end closes, or drops, without a word."""
+    try:
+        return await reader.read() == b""
+    except ConnectionError:
+        return True
 
 
 def test_sockets_that_say_nothing_are_bounded_per_address(run):
@@ -353,8 +361,8 @@ def test_sockets_that_say_nothing_are_bounded_per_address(run):
             idle = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(3)]
             await eventually(lambda: len(site.server._opening) == 3)
             reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-            with pytest.raises(ConnectionError):
-                (await reader.read()) or (_ for _ in ()).throw(ConnectionResetError)
+            async with asyncio.timeout(2):
+                assert await _ended(reader)
             for _, each in [*idle, (reader, writer)]:
                 each.close()
 
@@ -367,9 +375,8 @@ def test_a_handshake_takes_5_s_at_most(run, monkeypatch):
         async with running_site() as site:
             reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
             writer.write(request()[:40])
-            async with asyncio.timeout(3):
-                with pytest.raises(ConnectionError):
-                    (await reader.read()) or (_ for _ in ()).throw(ConnectionResetError)
+            async with asyncio.timeout(2):
+                assert await _ended(reader)
             writer.close()
 
     run(main())

@@ -158,9 +158,10 @@ def test_q08_a_late_answer_of_an_old_connection_goes_nowhere(run):
     run(main())
 
 
-def test_q08_two_connections_at_the_same_instant_leave_one(run):
+def test_q08_of_many_newcomers_at_the_same_instant_one_gets_in(run, monkeypatch):
     async def main():
-        async with running_site() as site:
+        monkeypatch.setattr("sitecontroller.ocpp.server.PONG_OF_THE_FIRST_S", 0.2)
+        async with running_site() as site, deaf_station(site):
             attempts = (asyncio.ensure_future(_connected(site)) for _ in range(8))
             stations = await asyncio.gather(*attempts, return_exceptions=True)
             inside = [each for each in stations if not isinstance(each, Exception)]
