@@ -4,24 +4,51 @@ The meter speaks every second, cars every ten and late. Between their readings a
 known only to lie between two bounds, wide while it follows a new limit. So the base load is known
 to lie between meter − highest and meter − lowest, and the estimate moves from its last value only
 as far as it must. Whatever part of a change it ascribes to cars stays within their exposure, so
-base + exposure never falls below what the meter shows.
+base + exposure never falls below what the meter shows. Where the meter is above the cap all the
+same, that part is no longer ascribed to cars.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sitecontroller.dlm.snapshot import Amperes
 from sitecontroller.dlm.stability import Hold
 from sitecontroller.domain.topology import PHASES, PerPhase
 
 HISTORY_DAYS = 7
+OVER_CAP_A = 0.3
+DOUBT_EVERY_S = 8.0
 
 
-@dataclass(frozen=True, slots=True)
-class FlowBounds:
-    """The least and the most that the EVSEs below a circuit draw now, per phase."""
+class Flow(NamedTuple):
+    """What one EVSE, or all below a circuit, do to one phase, A.
 
-    low_a: Amperes = (0.0, 0.0, 0.0)
-    high_a: Amperes = (0.0, 0.0, 0.0)
+    `low_a` and `high_a` bound what is drawn now; `told_a` is what was last told, or may be drawn
+    where nothing can be told; `falling_a` is how much more than told the last readings showed.
+    """
+
+    low_a: float = 0.0
+    high_a: float = 0.0
+    told_a: float = 0.0
+    falling_a: float = 0.0
+
+
+NO_FLOW = Flow()
+Flows = tuple[Flow, Flow, Flow]
+"""L1, L2, L3."""
+
+
+def summed(flows: Iterable[Flows]) -> Flows:
+    """All EVSEs below a circuit together."""
+    sums = [[0.0, 0.0, 0.0, 0.0] for _ in PHASES]
+    for evse in flows:
+        for total, flow in zip(sums, evse, strict=True):
+            if flow is not NO_FLOW:
+                for index, value in enumerate(flow):
+                    total[index] += value
+    one, two, three = (Flow(*total) for total in sums)
+    return one, two, three
 
 
 def flow_bounds(
@@ -52,23 +79,41 @@ class BaseLoad:
 
     estimate_a: list[float | None] = field(default_factory=lambda: [None, None, None])
     _holds: tuple[Hold, Hold, Hold] = field(default_factory=lambda: (Hold(), Hold(), Hold()))
+    _doubted_s: list[float] = field(default_factory=lambda: [float("-inf")] * 3)
 
-    def update(self, meter_a: PerPhase, flow: FlowBounds, now_s: float) -> PerPhase:
+    def update(self, meter_a: PerPhase, flows: Flows, cap_a: Amperes, now_s: float) -> PerPhase:
         """Take a meter sample; returns the held base load, None where nothing was ever known.
 
         Never below 0: what a roof delivers now may be gone in a second.
         """
         for phase in PHASES:
-            measured_a = meter_a[phase]
+            measured_a, flow = meter_a[phase], flows[phase]
             if measured_a is None:
                 continue
-            highest_a = measured_a - flow.low_a[phase]
-            lowest_a = measured_a - flow.high_a[phase]
+            highest_a = measured_a - flow.low_a
+            lowest_a = measured_a - flow.high_a
             last_a = self.estimate_a[phase]
             base_a = highest_a if last_a is None else min(max(last_a, lowest_a), highest_a)
+            missing_a = self._missing(phase, measured_a, flow, cap_a[phase], now_s)
+            if missing_a > 0:
+                base_a = min(max(base_a, cap_a[phase] - flow.told_a + missing_a), highest_a)
             self.estimate_a[phase] = base_a
             self._holds[phase].update(max(0.0, base_a), now_s)
         return self.held_a
+
+    def _missing(
+        self, phase: int, measured_a: float, flow: Flow, cap_a: float, now_s: float
+    ) -> float:
+        """By how much the meter is above the cap although enough was told, as it seemed.
+
+        Then part of what was ascribed to cars that follow their limits is base load after all.
+        Asked once per reaction, so that what it brings about can show first.
+        """
+        missing_a = measured_a - flow.falling_a - cap_a
+        if missing_a <= OVER_CAP_A or now_s - self._doubted_s[phase] < DOUBT_EVERY_S:
+            return 0.0
+        self._doubted_s[phase] = now_s
+        return missing_a
 
     @property
     def held_a(self) -> PerPhase:

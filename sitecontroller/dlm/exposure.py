@@ -60,13 +60,11 @@ class Exposure:
 
     def unproven_since_s(self, now_s: float) -> float | None:
         """Since when a lower limit has been waiting for evidence; None: nothing waits."""
-        told_a = self.limit_a(now_s)
-        waiting = None
-        for sent in reversed(self.possible):
-            if self._holds_a(sent, now_s) > told_a + EVIDENCE_TOLERANCE_A:
-                return waiting
-            waiting = sent.sent_s
-        return None
+        limits_a = [self._holds_a(sent, now_s) for sent in self.possible]
+        if not limits_a or max(limits_a) <= limits_a[-1] + EVIDENCE_TOLERANCE_A:
+            return None
+        last_highest = max(range(len(limits_a)), key=lambda index: (limits_a[index], index))
+        return self.possible[last_highest + 1].sent_s
 
     def send(self, sent: Sent) -> "Exposure":
         """A further limit goes out: from now on it may be in force."""

@@ -11,6 +11,9 @@ RAMP_A = 6.0
 RAMP_ROOM_SHARE = 0.25
 INCREASE_EVERY_S = 10.0
 DEAD_BAND_A = 1.0
+CALM_S = 60.0
+CALM_DEAD_BAND_A = 0.5
+"""After a minute without a change a smaller step is worth a message: many small rests add up."""
 
 HOLD_S = 30.0
 RELEASE_A_PER_S = 2.0
@@ -30,17 +33,20 @@ FIRST_SLEEPS_AFTER_S = 180.0
 KNOCK_EVERY_S = 900.0
 
 
-def raised_limit_a(limit_a: float, target_a: float, free_a: float, minimum_a: float) -> float:
+def raised_limit_a(
+    limit_a: float, target_a: float, free_a: float, minimum_a: float, calm_s: float = 0.0
+) -> float:
     """The next limit on the way up; `limit_a` itself where a step isn't worth a message.
 
     A step is a quarter of the free room, or 6 A where that is more; out of a pause it is at least
-    the minimum. It never goes beyond `free_a`.
+    the minimum. It never goes beyond `free_a`. `calm_s`: how long the limit hasn't changed.
     """
     step_a = max(RAMP_A, RAMP_ROOM_SHARE * free_a)
     if limit_a == 0:
         step_a = max(step_a, minimum_a)
     raised_a = limit_a + min(step_a, free_a, target_a - limit_a)
-    if raised_a < minimum_a or raised_a - limit_a < DEAD_BAND_A:
+    dead_band_a = DEAD_BAND_A if calm_s < CALM_S else CALM_DEAD_BAND_A
+    if raised_a < minimum_a or raised_a - limit_a < dead_band_a:
         return limit_a
     return raised_a
 

@@ -14,6 +14,7 @@ from itertools import count
 
 from sitecontroller.config import LoadSettings
 from sitecontroller.dlm.allocate import allocate
+from sitecontroller.dlm.base import Flows
 from sitecontroller.dlm.exposure import Sent
 from sitecontroller.dlm.limits import Limit, smallest
 from sitecontroller.dlm.snapshot import Snapshot
@@ -252,7 +253,7 @@ class LoadService:
 
     def _measure(self, now_s: float) -> None:
         """What the circuits carry besides EVSEs."""
-        flows: dict[str, list[tuple[tuple[float, float], ...]]] = defaultdict(list)
+        flows: dict[str, list[Flows]] = defaultdict(list)
         for control in self._controls.values():
             flow = control.flow(now_s, self._timing)
             for circuit in self._circuits.up(control.evse.circuit_id):
@@ -339,7 +340,7 @@ class LoadService:
         control, now_s = self._controls[order.key], self._clock.monotonic_s()
         if isinstance(order, ClearLimit):
             if outcome is not Outcome.NEVER_SENT:
-                self._asks.append(AskEvidence(order.key, reading=False))
+                self._asks.append(AskEvidence(order.key, reading=False, schedule=True))
             return
         lease_s = order.limit.lease_s
         if outcome in (Outcome.TAKEN, Outcome.UNANSWERED) and lease_s is not None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Protocol
 
-from sitecontroller.dlm.base import BaseLoad, FlowBounds, WorstOfHour
+from sitecontroller.dlm.base import BaseLoad, Flows, WorstOfHour, summed
 from sitecontroller.dlm.fallbacks import worst_base_a
 from sitecontroller.dlm.snapshot import Amperes, CircuitState
 from sitecontroller.domain.metering import MeterReading
@@ -25,9 +25,6 @@ LATE_PERIODS = 2.0
 LATE_GRACE_S = 0.5
 ASSUMED_AFTER_S = 10.0
 FAIL_SAFE_AFTER_S = 60.0
-
-Flows = Mapping[str, Sequence[tuple[tuple[float, float], ...]]]
-"""By circuit: (least, most) per phase of every EVSE at or below it."""
 
 
 class Sight(IntEnum):
@@ -83,7 +80,7 @@ class CircuitControl:
     def measure(
         self,
         sample: Sample | None,
-        flow: FlowBounds,
+        flows: Flows,
         now: datetime,
         now_s: float,
         waiting_since_s: float,
@@ -92,7 +89,7 @@ class CircuitControl:
         self.measured = sample
         if sample is not None and sample.received_s != self._seen_s:
             self._seen_s = sample.received_s
-            held_a = self._load.update(sample.reading.current_a, flow, now_s)
+            held_a = self._load.update(sample.reading.current_a, flows, self.cap_a, now_s)
             self._worst.note(now.toordinal(), now.hour, held_a)
         since_s = sample.received_s if sample is not None else waiting_since_s
         self.age_s = max(0.0, now_s - since_s)
@@ -160,19 +157,19 @@ class Circuits:
     def measure(
         self,
         samples: Mapping[str, Sample | None],
-        flows: Flows,
+        flows: Mapping[str, Sequence[Flows]],
         now: datetime,
         now_s: float,
         waiting_since_s: float,
     ) -> None:
-        """One cycle; `samples` by meter id."""
+        """One cycle; `samples` by meter id, `flows` by circuit: of every EVSE at or below it."""
         for control in self._deepest_first:
             circuit = control.circuit
             if circuit.meter_id is None:
                 control.assume(self._children[circuit.circuit_id])
             else:
-                flow = _summed(flows.get(circuit.circuit_id, ()))
-                control.measure(samples[circuit.meter_id], flow, now, now_s, waiting_since_s)
+                below = summed(flows.get(circuit.circuit_id, ()))
+                control.measure(samples[circuit.meter_id], below, now, now_s, waiting_since_s)
 
     def up(self, circuit_id: str) -> tuple[CircuitControl, ...]:
         """The circuit and all above it."""
@@ -189,12 +186,3 @@ class Circuits:
 def _worst(topology: Topology, circuit: Circuit) -> Amperes:
     one, two, three = (worst_base_a(topology, circuit, phase) for phase in PHASES)
     return (one, two, three)
-
-
-def _summed(bounds: Sequence[tuple[tuple[float, float], ...]]) -> FlowBounds:
-    low_a, high_a = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
-    for evse in bounds:
-        for phase in PHASES:
-            low_a[phase] += evse[phase][0]
-            high_a[phase] += evse[phase][1]
-    return FlowBounds((low_a[0], low_a[1], low_a[2]), (high_a[0], high_a[1], high_a[2]))

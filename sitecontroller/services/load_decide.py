@@ -95,7 +95,10 @@ class Pass:
             entries = room.entries(demand)
             free_a = min(room.free_a[entry] for entry in entries)
             headroom_a = free_a + demand.exposure_a - demand.limit_a
-            raised_a = raised_limit_a(demand.limit_a, target_a, headroom_a, demand.current_a_min)
+            calm_s = self.now_s - self.controls[demand.key].changed_s
+            raised_a = raised_limit_a(
+                demand.limit_a, target_a, headroom_a, demand.current_a_min, calm_s
+            )
             raised_a = _on_step(raised_a, demand.step_a)
             if raised_a < demand.current_a_min - EPSILON_A or raised_a <= demand.limit_a:
                 continue

@@ -7,7 +7,7 @@ It sends nothing.
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from sitecontroller.dlm.base import flow_bounds
+from sitecontroller.dlm.base import NO_FLOW, Flow, Flows, flow_bounds
 from sitecontroller.dlm.exposure import NOT_SENT, Exposure, Sent
 from sitecontroller.dlm.phases import PhasesInUse
 from sitecontroller.dlm.snapshot import Demand
@@ -31,9 +31,6 @@ ALIGNED_AFTER_S = 3.0
 """For so long after a reading the meter may still show what was before it."""
 OBEYS_A = 1.0
 OBEYS_SHARE = 0.05
-
-
-NOTHING = (0.0, 0.0)
 
 
 class Obedience(IntEnum):
@@ -226,15 +223,16 @@ class EvseControl:
             return len(self.phases.learned) if self.phases.learned else 1
         return self.evse.phase_count
 
-    def flow(self, now_s: float, timing: Timing) -> tuple[tuple[float, float], ...]:
-        """(least, most) it draws now on each site phase."""
+    def flow(self, now_s: float, timing: Timing) -> Flows:
+        """What it does to each site phase now."""
         draw, exposure_a = self.draw, self.exposure_a(now_s)
         if self.transaction is None and (self.online or draw is None):
-            return self._leaving(now_s, timing)
+            return self._leaving(now_s, timing, exposure_a)
         limit_a, in_use = self.exposure.limit_a(now_s), self.phases.phases
+        told_a = limit_a if self.steerable else exposure_a
         fresh = self.is_fresh(now_s, timing)
         settled = draw is not None and draw.received_s >= self.changed_s + timing.reaction_s
-        bounds = [NOTHING, NOTHING, NOTHING]
+        flows = [NO_FLOW, NO_FLOW, NO_FLOW]
         for phase in in_use:
             drawn_a = draw.current_a[phase] if draw is not None else None
             low_a, high_a = flow_bounds(
@@ -244,14 +242,18 @@ class EvseControl:
             just_read = draw is not None and now_s - draw.received_s < ALIGNED_AFTER_S
             if just_read and before_a is not None:
                 low_a, high_a = min(low_a, before_a), max(high_a, before_a)
-            bounds[phase] = (low_a, high_a)
-        return tuple(bounds)
+            flows[phase] = Flow(low_a, high_a, told_a, max(0.0, (drawn_a or 0.0) - told_a))
+        return flows[0], flows[1], flows[2]
 
-    def _leaving(self, now_s: float, timing: Timing) -> tuple[tuple[float, float], ...]:
+    def _leaving(self, now_s: float, timing: Timing, exposure_a: float) -> Flows:
         """Just after a session its current may still be in the meter's last sample."""
-        if self.ended_s is None or now_s - self.ended_s > timing.reaction_s:
-            return (NOTHING, NOTHING, NOTHING)
-        return tuple((0.0, a or 0.0) for a in self._left_a)
+        recent = self.ended_s is not None and now_s - self.ended_s <= timing.reaction_s
+        flows = [NO_FLOW, NO_FLOW, NO_FLOW]
+        for phase in self.evse.phase_map.site_phases:
+            left_a = (self._left_a[phase] or 0.0) if recent else 0.0
+            if left_a or exposure_a:
+                flows[phase] = Flow(0.0, left_a, exposure_a, left_a)
+        return flows[0], flows[1], flows[2]
 
     def is_fresh(self, now_s: float, timing: Timing) -> bool:
         """Whether its last reading still says what it draws."""

@@ -28,10 +28,12 @@ def watch(
     if transaction is None or not control.online:
         return
     lacking_s = control.lacks_evidence_s(now_s)
-    in_the_dark = lacking_s >= timing.reaction_s and not control.is_fresh(now_s, timing)
-    if in_the_dark and now_s - control.asked_s >= ASK_EVERY_S:
+    waits = (
+        lacking_s >= timing.reaction_s and _draw_s(control) < now_s - lacking_s + timing.reaction_s
+    )
+    if waits and now_s - control.asked_s >= ASK_EVERY_S:
         control.asked_s = now_s
-        yield AskEvidence(key, reading=True)
+        yield AskEvidence(key, reading=True, schedule=not control.is_fresh(now_s, timing))
     over = control.over_since_s is not None and _draw_s(control) - control.over_since_s >= OVER_S
     disobeys = over or lacking_s >= timing.evidence_s
     if not disobeys:

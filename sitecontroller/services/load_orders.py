@@ -41,10 +41,11 @@ class ClearLimit:
 
 @dataclass(frozen=True, slots=True)
 class AskEvidence:
-    """Ask for the composite schedule, and for a reading where a car should be drawing."""
+    """Ask for a reading of what is drawn, for the composite schedule, or for both."""
 
     key: EvseKey
     reading: bool
+    schedule: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +174,8 @@ class Dispatcher:
             match order:
                 case PushFallbacks():
                     await self._listener.push_fallbacks(link)
-                case AskEvidence(key, reading):
-                    await self._ask(link, key, reading=reading)
+                case AskEvidence():
+                    await self._ask(link, order)
                 case EndTransaction(key, station_transaction_id):
                     log.warning("%s: ending its session: it draws more than told", key)
                     await link.stop(station_transaction_id)
@@ -184,13 +185,14 @@ class Dispatcher:
         except OperatingError as error:
             log.warning("%s: %s: %s", station_id, type(order).__name__, error.detail)
 
-    async def _ask(self, link: StationLink, key: EvseKey, *, reading: bool) -> None:
-        if reading:
+    async def _ask(self, link: StationLink, order: AskEvidence) -> None:
+        if order.reading:
             with contextlib.suppress(OperatingError):
-                await link.trigger("MeterValues", key.evse_id)
-        asked_s = self._monotonic_s()
-        scheduled = await link.composite_limit(key.evse_id)
-        self._listener.schedule_answered(key, scheduled, asked_s)
+                await link.trigger("MeterValues", order.key.evse_id)
+        if order.schedule:
+            asked_s = self._monotonic_s()
+            scheduled = await link.composite_limit(order.key.evse_id)
+            self._listener.schedule_answered(order.key, scheduled, asked_s)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         assert len(self._tasks) < TASKS_MAX, f"{TASKS_MAX} orders under way: {name} is too much"
