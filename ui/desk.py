@@ -42,7 +42,7 @@ class Desk(QObject):
 
     noticed = Signal(object)
     station_wanted = Signal(str)
-    screen_wanted = Signal(str)
+    back_wanted = Signal()
 
     def __init__(self, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)

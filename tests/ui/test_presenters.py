@@ -125,6 +125,24 @@ def test_a_phase_over_its_fuse_is_loud() -> None:
     assert [bar.over for bar in fuse.bars] == [True, False, False]
 
 
+def test_an_unmetered_feeder_has_the_power_of_its_cars() -> None:
+    picture = picture_of()
+    feeder = picture.circuits["feeder-1"]
+    picture.circuits["feeder-1"] = replace(feeder, power_w=None)
+    shown = power.nodes(picture)
+    assert shown[3].value == units.power(feeder.power_w)
+    assert shown[2].value != units.UNKNOWN
+
+
+def test_an_unknown_car_leaves_the_feeder_unknown() -> None:
+    picture = picture_of()
+    picture.circuits["feeder-1"] = replace(picture.circuits["feeder-1"], power_w=None)
+    station_ = picture.stations["CP-01"]
+    silent = replace(station_.evses[0], power_w=None)
+    picture.stations["CP-01"] = replace(station_, evses=(silent,))
+    assert power.nodes(picture)[3].value == units.UNKNOWN
+
+
 def test_a_stale_meter_shows_its_age_and_no_fresh_value() -> None:
     picture = picture_of()
     main = picture.circuits["main"]

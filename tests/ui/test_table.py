@@ -69,3 +69,13 @@ def test_under_the_mouse_rows_keep_their_places(model: KeyedTable[Row]) -> None:
     assert still is None
     model.thaw()
     assert shown(model) == "d4 c9 b2"
+
+
+def test_a_table_that_got_the_focus_first_still_selects_a_row(model: KeyedTable[Row]) -> None:
+    table = Table(model, "Rows")
+    table.show()
+    model.set_rows(rows("a1 b2"))
+    table.setCurrentIndex(model.index(0, 0))
+    table.clearSelection()
+    table.select_something()
+    assert [model.key_at(index) for index in table.selectionModel().selectedRows()] == ["a"]

@@ -65,7 +65,7 @@ def top_bar(picture: Picture) -> TopBar:
     if site is None:
         name = translate("Frame", "Charging site")
         return TopBar(name, False, (), None, "", _link(picture), "", True)
-    counts = (
+    counts: tuple[Count, ...] = (
         Count(
             translate("Frame", "{count} charging").format(count=site.charging),
             Shape.DOT,
@@ -83,6 +83,8 @@ def top_bar(picture: Picture) -> TopBar:
             Tone.MEDIUM if site.offline else Tone.MUTED,
         ),
     )
+    if not picture.live:
+        counts = tuple(Count(count.text, count.shape, Tone.MUTED) for count in counts)
     load = None if site.load_percent is None else site.load_percent / 100
     return TopBar(
         site.name,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sitecontroller.domain.topology import PHASE_NAMES, UNKNOWN_PHASES, PerPhase
-from sitecontroller.domain.views import CircuitView
+from sitecontroller.domain.views import CircuitView, EvseView
 from ui.i18n.texts import translate
 from ui.presenters import units
 from ui.presenters.words import Shape, Tone
@@ -55,8 +55,8 @@ def nodes(picture: Picture) -> tuple[Node, ...]:
     feeders = [c for c in picture.circuits.values() if c.parent_id == main.circuit_id]
     return (
         _grid(main, now, live=live),
-        _fuse(main, live=live),
-        _building(main, feeders, now, live=live),
+        _fuse(main, now, live=live),
+        _building(main, [_power_w(f, picture) for f in feeders], now, live=live),
         *(_feeder(feeder, picture, now, live=live) for feeder in feeders),
     )
 
@@ -106,16 +106,19 @@ def _grid(main: CircuitView, now: datetime, *, live: bool) -> Node:
     )
 
 
-def _fuse(main: CircuitView, *, live: bool) -> Node:
+def _fuse(main: CircuitView, now: datetime, *, live: bool) -> Node:
     over = _over(main)
     free = [a for a in main.headroom_a if a is not None]
     note = translate("Power", "cap {cap} · {free} free").format(
         cap=units.limit(_lowest(main.cap_a)),
         free=units.current(max(0.0, min(free))) if free else units.UNKNOWN,
     )
-    tone, shape = (Tone.HIGH, Shape.TRIANGLE) if over and live else (Tone.NORMAL, Shape.NONE)
-    if over:
+    tone, shape = Tone.NORMAL, Shape.NONE
+    if not live:
+        note = _measured(main.measured_at, now)
+    elif over:
         note = translate("Power", "over the fuse: {phases}").format(phases=", ".join(over))
+        tone, shape = Tone.HIGH, Shape.TRIANGLE
     elif main.fail_safe:
         note, tone, shape = main.fail_safe, Tone.MEDIUM, Shape.DIAMOND
     return Node(
@@ -132,9 +135,8 @@ def _fuse(main: CircuitView, *, live: bool) -> Node:
     )
 
 
-def _building(main: CircuitView, feeders: list[CircuitView], now: datetime, *, live: bool) -> Node:
+def _building(main: CircuitView, below: list[float | None], now: datetime, *, live: bool) -> Node:
     power_w = None
-    below = [feeder.power_w for feeder in feeders]
     if main.power_w is not None and None not in below:
         power_w = max(0.0, main.power_w - sum(w for w in below if w is not None))
     return Node(
@@ -153,20 +155,17 @@ def _building(main: CircuitView, feeders: list[CircuitView], now: datetime, *, l
 
 def _feeder(feeder: CircuitView, picture: Picture, now: datetime, *, live: bool) -> Node:
     over = _over(feeder)
-    cars = sum(
-        1
-        for station in picture.stations.values()
-        for evse in station.evses
-        if evse.transaction_key and _below(picture, evse.circuit_id, feeder.circuit_id)
-    )
+    cars = sum(1 for evse in _outlets(feeder, picture) if evse.transaction_key)
     tone, shape = Tone.NORMAL, Shape.NONE
     note = translate("Power", "{cars} cars · cap {cap}") if cars != 1 else translate(
         "Power", "{cars} car · cap {cap}"
     )  # fmt: skip
     note = note.format(cars=cars, cap=units.limit(_lowest(feeder.cap_a)))
-    if over:
+    if not live:
+        note = _measured(feeder.measured_at, now)
+    elif over:
         note = translate("Power", "over its limit: {phases}").format(phases=", ".join(over))
-        tone, shape = (Tone.HIGH, Shape.TRIANGLE) if live else (tone, shape)
+        tone, shape = Tone.HIGH, Shape.TRIANGLE
     elif feeder.fail_safe:
         note, tone, shape = feeder.fail_safe, Tone.MEDIUM, Shape.DIAMOND
     elif feeder.stale:
@@ -175,7 +174,7 @@ def _feeder(feeder: CircuitView, picture: Picture, now: datetime, *, live: bool)
         "feeder",
         feeder.name,
         units.rating(feeder.limit_a),
-        units.power(feeder.power_w),
+        units.power(_power_w(feeder, picture)),
         units.percent(load_percent(feeder)),
         phase_bars(feeder.current_a, feeder.limit_a, feeder.cap_a),
         note,
@@ -185,8 +184,21 @@ def _feeder(feeder: CircuitView, picture: Picture, now: datetime, *, live: bool)
     )
 
 
-def _below(picture: Picture, circuit_id: str, feeder_id: str) -> bool:
-    return any(circuit.circuit_id == feeder_id for circuit in picture.path(circuit_id))
+def _outlets(feeder: CircuitView, picture: Picture) -> list[EvseView]:
+    return [
+        evse
+        for station in picture.stations.values()
+        for evse in station.evses
+        if any(c.circuit_id == feeder.circuit_id for c in picture.path(evse.circuit_id))
+    ]
+
+
+def _power_w(feeder: CircuitView, picture: Picture) -> float | None:
+    """Its own value, else the sum of what its cars draw; None if one of them is not known."""
+    if feeder.power_w is not None:
+        return feeder.power_w
+    drawn = [evse.power_w for evse in _outlets(feeder, picture) if evse.transaction_key]
+    return None if None in drawn else sum(w for w in drawn if w is not None)
 
 
 def _over(circuit: CircuitView) -> list[str]:

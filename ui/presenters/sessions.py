@@ -9,6 +9,7 @@ from ui.i18n.texts import translate
 from ui.presenters import units, words
 from ui.presenters.station import Fact
 from ui.presenters.words import Shape, State, Tone
+from ui.state import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class SessionRow:
     state: State
 
 
-def row(view: TransactionView, now: datetime, zone: str) -> SessionRow:
+def row(view: TransactionView, picture: Picture) -> SessionRow:
     """The line of one session."""
+    now, zone = picture.now(), picture.zone
     return SessionRow(
         view.key,
         units.moment(view.started_at, zone, now),
@@ -35,7 +37,7 @@ def row(view: TransactionView, now: datetime, zone: str) -> SessionRow:
         units.span(duration_s(view, now)),
         units.energy(view.energy_wh, 2),
         units.money(view.price),
-        state(view),
+        state(view, picture),
     )
 
 
@@ -54,17 +56,13 @@ def where(view: TransactionView) -> str:
     return f"{view.station_id} · {view.bay}" if view.bay else view.station_id
 
 
-def state(view: TransactionView) -> State:
-    """How a session stands."""
+def state(view: TransactionView, picture: Picture) -> State:
+    """How a session stands; of a running one, what its outlet does."""
     if active(view):
-        table = {
-            "Charging": (translate("Session", "Charging"), Shape.DOT, Tone.ACTIVE),
-            "SuspendedEV": (translate("Session", "Car paused"), Shape.PAUSE, Tone.NORMAL),
-            "SuspendedEVSE": (translate("Session", "Waiting"), Shape.PAUSE, Tone.NORMAL),
-            "EVConnected": (translate("Session", "Plugged in"), Shape.PLUG, Tone.NORMAL),
-        }
-        running = (translate("Session", "Running"), Shape.DOT, Tone.ACTIVE)
-        return State(*table.get(view.charging_state or "", running))
+        evse = picture.evse(view.station_id, view.evse_id)
+        if evse is not None and evse.transaction_key == view.key:
+            return words.activity(evse.activity)
+        return State(translate("Session", "Running"), Shape.DOT, Tone.ACTIVE)
     if view.flags:
         return State(translate("Session", "Ended, see note"), Shape.CHECK, Tone.NORMAL)
     return State(translate("Session", "Ended"), Shape.CHECK, Tone.MUTED)

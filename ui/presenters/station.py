@@ -88,7 +88,7 @@ def page(station: StationView, picture: Picture) -> StationPage:
     subtitle = " · ".join(filter(None, (maker, protocol, firmware, serial)))
     return StationPage(
         station.station_id,
-        station.name or station.station_id,
+        " · ".join(dict.fromkeys(filter(None, (station.station_id, station.name)))),
         subtitle or translate("Station", "It has told nothing about itself yet"),
         state,
         station.warnings,

@@ -51,6 +51,8 @@ def tile(station: StationView, evse: EvseView, now: datetime, zone: str, *, live
     state = words.activity(evse.activity)
     if evse.activity is EvseActivity.OFFLINE and station.last_seen_at is None:
         state = State(translate("Tile", "Never seen"), state.shape, Tone.MUTED)
+    if not live:
+        state = State(state.word, state.shape, Tone.MUTED)
     several = len(station.evses) > 1
     name = station.station_id
     title = f"{name} · {evse.evse_id}" if several else name

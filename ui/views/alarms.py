@@ -1,5 +1,6 @@
 """F8: what is wrong, since when, where, and what to do about it."""
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from sitecontroller.domain.views import AlarmView
@@ -41,11 +42,12 @@ class AlarmsScreen(Screen):
             translate("Alarms", "No alarms. New ones appear here and in the banner above."),
             muted=True,
         )
-        self._none.setContentsMargins(16, 24, 16, 24)
+        self._none.setAlignment(Qt.AlignmentFlag.AlignCenter)
         inside.addWidget(self._none)
         inside.addWidget(self.table, 1)
         self.column.addWidget(frame, 1)
-        self.column.addWidget(self._detail_panel())
+        self._detail = self._detail_panel()
+        self.column.addWidget(self._detail)
 
     def refresh(self, changed: Changed) -> None:
         if changed.everything or changed.alarms or changed.site:
@@ -95,11 +97,12 @@ class AlarmsScreen(Screen):
         self.model.set_rows([presenter.row(alarm, picture) for alarm in shown])
         waiting = sum(1 for alarm in standing if alarm.acknowledged_at is None)
         title = translate("Alarms", "Alarms: {count} standing, {waiting} not acknowledged")
-        self.title.setText(title.format(count=len(standing), waiting=waiting))
+        none = translate("Alarms", "Alarms: none")
+        self.title.setText(title.format(count=len(standing), waiting=waiting) if shown else none)
+        self._detail.setVisible(bool(shown))
         self.table.setVisible(bool(shown))
         self._none.setVisible(not shown)
-        if shown and self.table.current_key is None:
-            self.table.select_first()
+        self.table.select_something()
         self._show_detail()
 
     def _show_detail(self) -> None:

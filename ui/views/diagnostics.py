@@ -109,7 +109,7 @@ class DiagnosticsScreen(Screen):
     def _body(self) -> QWidget:
         frame, inside = panel(margins=1, spacing=0)
         self._none = PlainLabel(translate("Journal", "No messages match"), muted=True)
-        self._none.setContentsMargins(16, 24, 16, 24)
+        self._none.setAlignment(Qt.AlignmentFlag.AlignCenter)
         inside.addWidget(self._none)
         inside.addWidget(self.table, 1)
         self._more = button(translate("Journal", "Load older messages"), "quiet")
@@ -189,8 +189,7 @@ class DiagnosticsScreen(Screen):
         self._none.setVisible(not newest_first)
         self._more.setVisible(self._cursor is not None and len(newest_first) < ROWS_MAX)
         self.export.setEnabled(bool(newest_first))
-        if newest_first and self.table.current_key is None:
-            self.table.select_first()
+        self.table.select_something()
 
     def _show_text(self) -> None:
         key = self.table.current_key

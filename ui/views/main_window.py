@@ -159,7 +159,7 @@ class MainWindow(QMainWindow):
         bridge.history_loaded.connect(self._tick)
         self.desk.noticed.connect(self._notice)
         self.desk.station_wanted.connect(self.open_station)
-        self.desk.screen_wanted.connect(lambda action: self.go(Action(action)))
+        self.desk.back_wanted.connect(self._go_back)
         self.navigation.wanted.connect(lambda action: self.go(Action(action)))
         self.navigation.scheme_wanted.connect(self._flip_scheme)
         self.banner.acknowledged.connect(lambda key: operations.acknowledge_alarm(self.desk, key))
@@ -244,7 +244,9 @@ class MainWindow(QMainWindow):
     def _go_back(self) -> None:
         if self.notices.isVisible():
             self.notices.hide()
-        elif not self.current.back() and self._wanted is not Action.OVERVIEW:
+        elif self.current is self.station:
+            self.go(self._wanted)
+        elif self._wanted is not Action.OVERVIEW:
             self.go(Action.OVERVIEW)
 
     def _flip_scheme(self) -> None:

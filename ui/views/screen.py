@@ -55,10 +55,6 @@ class Screen(QWidget):
     def begin_search(self) -> None:
         """Put the cursor where something can be looked for."""
 
-    def back(self) -> bool:
-        """Go one step back inside the screen; False: there is none."""
-        return False
-
 
 def panel(*, margins: int = 14, spacing: int = 10) -> tuple[QFrame, QVBoxLayout]:
     """A bordered box with a column inside."""

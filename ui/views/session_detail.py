@@ -1,7 +1,5 @@
 """One session beside the list: every figure, what is odd about it, its price and receipt."""
 
-from datetime import datetime
-
 from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
@@ -9,6 +7,7 @@ from sitecontroller.domain.views import TransactionView
 from ui.i18n.texts import translate
 from ui.presenters import sessions as presenter
 from ui.presenters import units
+from ui.state import Picture
 from ui.widgets.buttons import button
 from ui.widgets.labels import ElidedLabel, PlainLabel, StateLabel, line
 
@@ -62,9 +61,7 @@ class SessionDetail(QFrame):
         for made in (self.open_button, self.save_button, self.station_button):
             column.addWidget(made)
 
-    def show_session(
-        self, view: TransactionView | None, now: datetime, zone: str, *, live: bool
-    ) -> None:
+    def show_session(self, view: TransactionView | None, picture: Picture) -> None:
         """Show this one."""
         self._view = view
         for widget in (self._state, self._price, self._price_label, self._notes):
@@ -78,8 +75,10 @@ class SessionDetail(QFrame):
                 made.setEnabled(False)
             return
         self._title.setText(presenter.where(view))
-        self._state.show_state(presenter.state(view))
-        for (label, value), fact in zip(self._facts, presenter.facts(view, now, zone), strict=True):
+        self._state.show_state(presenter.state(view, picture))
+        for (label, value), fact in zip(
+            self._facts, presenter.facts(view, picture.now(), picture.zone), strict=True
+        ):
             label.setText(fact.label)
             value.setText(fact.value)
         notes = presenter.notes(view)
@@ -93,7 +92,7 @@ class SessionDetail(QFrame):
         )
         self._price.setText(units.money(view.price))
         for made in (self.open_button, self.save_button):
-            made.setEnabled(ended and view.price is not None and live)
+            made.setEnabled(ended and view.price is not None and picture.live)
         self.station_button.setEnabled(True)
 
     def _emit(self, signal: SignalInstance) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from PySide6.QtCore import QDir, QStandardPaths, QTimer, QUrl
+from PySide6.QtCore import QDir, QStandardPaths, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
@@ -60,7 +60,7 @@ class SessionsScreen(Screen):
             translate("Sessions", "No sessions yet. The first begins when a car charges."),
             muted=True,
         )
-        self._none.setContentsMargins(16, 24, 16, 24)
+        self._none.setAlignment(Qt.AlignmentFlag.AlignCenter)
         inside.addWidget(self._none)
         inside.addWidget(self.table, 1)
         self._more = button(translate("Sessions", "Load older sessions"), "quiet")
@@ -144,17 +144,15 @@ class SessionsScreen(Screen):
 
     def _show(self) -> None:
         picture = self.desk.picture
-        now, zone = picture.now(), picture.zone
         views = self._views()
-        self.model.set_rows([presenter.row(view, now, zone) for view in views])
+        self.model.set_rows([presenter.row(view, picture) for view in views])
         running = sum(1 for view in picture.transactions.values() if presenter.active(view))
         title = translate("Sessions", "Sessions: {count} running")
         self.title.setText(title.format(count=running))
         self.table.setVisible(bool(views))
         self._none.setVisible(not views)
         self._more.setVisible(self._cursor is not None and len(views) < ROWS_MAX)
-        if views and self.table.current_key is None:
-            self.table.select_first()
+        self.table.select_something()
         self._show_detail()
 
     def _view(self) -> TransactionView | None:
@@ -164,8 +162,7 @@ class SessionsScreen(Screen):
         return self.desk.picture.transactions.get(key) or self._known.get(key)
 
     def _show_detail(self) -> None:
-        picture = self.desk.picture
-        self.detail.show_session(self._view(), picture.now(), picture.zone, live=picture.live)
+        self.detail.show_session(self._view(), self.desk.picture)
 
     def _open_receipt(self, key: str) -> None:
         folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.TempLocation)

@@ -70,16 +70,12 @@ class StationScreen(Screen):
     def tick(self) -> None:
         self._show()
 
-    def back(self) -> bool:
-        self.desk.screen_wanted.emit(Action.OVERVIEW)
-        return True
-
     def _header(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(12)
         self._back = button(translate("Station", "‹ Back"), keys=keys_of(Action.BACK))
         self._back.setAccessibleName(translate("Station", "Back"))
-        self._back.clicked.connect(self.back)
+        self._back.clicked.connect(self.desk.back_wanted)
         names = QVBoxLayout()
         names.setSpacing(0)
         self._name = ElidedLabel(size_px=18, bold=True)
@@ -111,7 +107,7 @@ class StationScreen(Screen):
             station_columns(), lambda row: row.key, strong=lambda row: row.faulty
         )
         self._table = Table(self._messages, translate("Station", "Last messages"))
-        self._table.setMinimumHeight(210)
+        self._table.setMinimumHeight(150)
         inside.addWidget(self._table, 1)
         column.addWidget(frame, 1)
         return scrolled(inner, translate("Station", "Outlets and messages"))

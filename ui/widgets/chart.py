@@ -19,7 +19,7 @@ from ui.i18n.texts import translate
 from ui.presenters import units
 from ui.widgets import paint
 
-SPAN_MIN = timedelta(minutes=5)
+SPAN_MIN = timedelta(minutes=2)
 GAP_MAX = timedelta(seconds=45)
 """A longer silence between two samples is drawn as a gap."""
 LABEL_HEIGHT = 16

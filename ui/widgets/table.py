@@ -91,9 +91,11 @@ class Table(QTableView):
         if position is not None:
             self.setCurrentIndex(self._model.index(position, 0))
 
-    def select_first(self) -> None:
-        """Make the first row the current one."""
-        self.setCurrentIndex(self._model.index(0, 0))
+    def select_something(self) -> None:
+        """Select the current row, or the first, where none is selected; Qt alone doesn't when a
+        table gets the focus."""
+        if self._model.rowCount() and not self.selectionModel().hasSelection():
+            self.selectRow(max(0, self.currentIndex().row()))
 
     def enterEvent(self, event: QEnterEvent) -> None:
         self._model.freeze()
