@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from sitecontroller.app import Site, build
-from sitecontroller.config import load_config
-from sitecontroller.seed import Seed, plant
+from sitecontroller.app import Site
 from sitecontroller.simulation.cars import Car, CarModel
-from sitecontroller.simulation.demo import make_demo_site
 from sitecontroller.simulation.judge import Judge, Verdict
 from sitecontroller.simulation.site import VirtualSite
-from sitecontroller.simulation.virtual_time import virtual_clock
-from tests.support import unused_port
+from tests.simulation.demo_site import demo_site
 
 HALF_HOUR_S = 1800.0
 ARRIVE_WITHIN_S = 120.0
@@ -35,27 +31,20 @@ class Run:
     cars: int
 
 
-async def half_hour(directory: Path, *, duration_s: float = HALF_HOUR_S, seed: int = 1) -> Run:
-    """Twelve cars come within two minutes and would take all they get until the end."""
-    made = make_demo_site(directory, ocpp_port=0, api_port=0, meter_port=unused_port())
-    config = load_config(made.config_path)
-    clock = virtual_clock()
-    await plant(config, clock, Seed(made.passwords, made.tokens, made.tariff))
-    virtual = VirtualSite(made.description, clock, seed, drivers=False)
-    await virtual.start_meter()
-    site = await build(config, clock, serve_api=False)
-    judge = Judge(virtual.plant)
-    virtual.watchers.append(judge.observe)
-    running = asyncio.create_task(virtual.run(f"ws://127.0.0.1:{site.ocpp_port}/ocpp"))
-    cars = asyncio.create_task(_cars_come(virtual, made.description.cards, seed))
-    try:
-        await asyncio.sleep(duration_s)
-        return _result(site, judge, len(virtual.stations))
-    finally:
-        cars.cancel()
-        await virtual.stop()
-        await asyncio.gather(running, cars, return_exceptions=True)
-        await site.stop()
+async def half_hour(
+    directory: Path, *, cars: int, duration_s: float = HALF_HOUR_S, seed: int = 1
+) -> Run:
+    """So many cars come within two minutes and would take all they get until the end."""
+    async with demo_site(directory, seed=seed) as demo:
+        judge = Judge(demo.virtual.plant)
+        demo.virtual.watchers.append(judge.observe)
+        drivers = asyncio.create_task(_cars_come(demo.virtual, demo.cards, cars, seed))
+        try:
+            await asyncio.sleep(duration_s)
+            return _result(demo.site, judge, cars)
+        finally:
+            drivers.cancel()
+            await asyncio.gather(drivers, return_exceptions=True)
 
 
 def _result(site: Site, judge: Judge, cars: int) -> Run:
@@ -64,11 +53,13 @@ def _result(site: Site, judge: Judge, cars: int) -> Run:
     return Run(judge.verdict(), energy_wh, len(sessions), cars)
 
 
-async def _cars_come(virtual: VirtualSite, cards: tuple[str, ...], seed: int) -> None:
+async def _cars_come(virtual: VirtualSite, cards: tuple[str, ...], cars: int, seed: int) -> None:
     random = Random(f"half hour {seed}")
+    everywhere = tuple(virtual.stations)
+    spread = [everywhere[number * len(everywhere) // cars] for number in range(cars)]
     arrivals = sorted(
         (random.uniform(5.0, ARRIVE_WITHIN_S), station_id, card)
-        for station_id, card in zip(virtual.stations, cards, strict=False)
+        for station_id, card in zip(spread, cards, strict=False)
     )
     before_s = 0.0
     for arrival_s, station_id, card in arrivals:

@@ -22,16 +22,19 @@ REAL_TIME_MAX_S = 240.0
 def outcome(run, tmp_path):
     """Run the half hour on virtual time."""
 
-    def played() -> Run:
-        result: Run = run(half_hour(tmp_path), timeout_s=REAL_TIME_MAX_S, loop_factory=VirtualLoop)
+    def played(cars: int) -> Run:
+        result: Run = run(
+            half_hour(tmp_path, cars=cars), timeout_s=REAL_TIME_MAX_S, loop_factory=VirtualLoop
+        )
         print(result.verdict)
         return result
 
     return played
 
 
-def test_the_fuse_holds_and_the_site_delivers(outcome):
-    result = outcome()
+@pytest.mark.parametrize("cars", [4, 12], ids=["room to share", "not enough for all"])
+def test_the_fuse_holds_and_the_site_delivers(outcome, cars):
+    result = outcome(cars)
     assert result.sessions == result.cars
     assert result.verdict.passed, str(result.verdict)
     assert result.energy_wh > 10_000
@@ -51,6 +54,6 @@ def test_a_site_that_gives_everyone_the_same_little_fails(outcome, monkeypatch, 
         return real(dataclasses.replace(snapshot, demands=tuple(demands)))
 
     monkeypatch.setattr(load, "allocate", little)
-    result = outcome()
+    result = outcome(4)
     assert result.verdict.excess_as == 0
     assert not result.verdict.passed, str(result.verdict)
