@@ -32,9 +32,9 @@ class DoorLimits:
     total: Allowance = field(default_factory=lambda: Allowance(1024, 50))
     known: Allowance = field(default_factory=lambda: Allowance(30, 0.5))
     """Of one address with one id, once it was let in."""
-    sockets_per_address: int = 300
+    sockets_per_address: int = 600
     """Open connections that have not logged in yet."""
-    sockets: int = 2000
+    sockets: int = 1500
 
 
 class Door:
