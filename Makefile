@@ -5,6 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
 SEED ?= $(shell date +%s)
+comma := ,
 
 .PHONY: help run test check tests bench soak screenshots lock clean
 
@@ -32,7 +33,7 @@ check: $(READY) ## format, lint, types, import contracts, tidiness
 	@$(PYTEST) -q --no-header tests/test_tidy.py
 
 bench: $(READY) ## measure; the figures go into docs/performance.md
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(subst $(comma), ,$(ONLY))
 
 soak: $(READY) ## long tests, and property tests at 10,000 random cases (SEED=…)
 	@echo "hypothesis seed $(SEED)"

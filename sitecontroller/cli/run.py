@@ -21,6 +21,7 @@ from sitecontroller.keeper import RESTART_STATUS, Keeper
 
 STATUS_EVERY_S = 5.0
 FAILED_STATUS = 70
+FILES_MAX = 16_384
 STOP_WITHIN_S = 5.0
 
 
@@ -52,6 +53,7 @@ def serve(options: argparse.Namespace) -> int:
     """The controller itself, until a stop is asked for."""
     path = config_path(options)
     config = load_config(path)
+    _allow_many_sockets()
     logs.configure(as_json=options.log == "json", log_dir=config.state_dir / "log")
     try:
         return asyncio.run(_serve(config, path, options))
@@ -60,6 +62,18 @@ def serve(options: argparse.Namespace) -> int:
             f"a port is taken: {error.strerror or error}",
             remedy="Stop the other program, or change ocpp.port or api.port in site.toml",
         ) from None
+
+
+def _allow_many_sockets() -> None:
+    """A site has hundreds of chargers; the usual soft limit of 1024 files is too low."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(config: SiteConfig, path: Path, options: argparse.Namespace) -> int:
