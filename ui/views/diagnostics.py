@@ -65,7 +65,7 @@ class DiagnosticsScreen(Screen):
         self.column.addWidget(self._body(), 1)
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
-        self._timer.timeout.connect(self._poll)
+        self._timer.timeout.connect(self.poll)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING_MS)
@@ -112,9 +112,9 @@ class DiagnosticsScreen(Screen):
         self._none.setAlignment(Qt.AlignmentFlag.AlignCenter)
         inside.addWidget(self._none)
         inside.addWidget(self.table, 1)
-        self._more = button(translate("Journal", "Load older messages"), "quiet")
-        self._more.clicked.connect(self._load_older)
-        inside.addWidget(self._more)
+        self.more = button(translate("Journal", "Load older messages"), "quiet")
+        self.more.clicked.connect(self._load_older)
+        inside.addWidget(self.more)
         split = QSplitter(Qt.Orientation.Vertical)
         split.setChildrenCollapsible(False)
         split.setHandleWidth(12)
@@ -138,14 +138,15 @@ class DiagnosticsScreen(Screen):
 
     def _pause(self, paused: bool) -> None:
         if not paused:
-            self._poll()
+            self.poll()
 
     def _restart(self) -> None:
         self._entries, self._cursor = {}, None
         self._show()
         self._load(None, newest=True)
 
-    def _poll(self) -> None:
+    def poll(self) -> None:
+        """Ask for the newest messages, unless paused."""
         if not self.pause.isChecked():
             self._load(None, newest=True)
 
@@ -187,7 +188,7 @@ class DiagnosticsScreen(Screen):
         self.model.set_rows([presenter.row(entry, zone) for entry in newest_first])
         self.table.setVisible(bool(newest_first))
         self._none.setVisible(not newest_first)
-        self._more.setVisible(self._cursor is not None and len(newest_first) < ROWS_MAX)
+        self.more.setVisible(self._cursor is not None and len(newest_first) < ROWS_MAX)
         self.export.setEnabled(bool(newest_first))
         self.table.select_something()
 
@@ -201,11 +202,12 @@ class DiagnosticsScreen(Screen):
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("jsonl")
         dialog.selectFile("ocpp-messages.jsonl")
-        dialog.fileSelected.connect(lambda path: self.desk.spawn(self._export(Path(path))))
+        dialog.fileSelected.connect(lambda path: self.desk.spawn(self.write_messages(Path(path))))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    async def _export(self, path: Path) -> None:
+    async def write_messages(self, path: Path) -> None:
+        """Write what is listed, oldest first, one JSON object a line."""
         lines = [presenter.as_line(self._entries[seq]) for seq in sorted(self._entries)]
         data = ("\n".join(lines) + "\n").encode()
         try:

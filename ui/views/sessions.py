@@ -37,12 +37,12 @@ class SessionsScreen(Screen):
         self._cursor: str | None = None
         self._loading = False
         self._active: bool | None = None
-        self._filters = [
+        self.filters = [
             self._filter(translate("Sessions", "All"), None),
             self._filter(translate("Sessions", "Running"), True),
             self._filter(translate("Sessions", "Ended"), False),
         ]
-        self._filters[0].setChecked(True)
+        self.filters[0].setChecked(True)
         self.model: KeyedTable[SessionRow] = KeyedTable(columns(), lambda row: row.key)
         self.table = Table(self.model, translate("Sessions", "Sessions"))
         self.table.chosen.connect(lambda _key: self._show_detail())
@@ -166,7 +166,7 @@ class SessionsScreen(Screen):
 
     def _open_receipt(self, key: str) -> None:
         folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.TempLocation)
-        self.desk.spawn(self._fetch_receipt(key, Path(folder) / f"receipt-{key}.pdf", shown=True))
+        self.desk.spawn(self.write_receipt(key, Path(folder) / f"receipt-{key}.pdf", shown=True))
 
     def _save_receipt(self, key: str) -> None:
         dialog = QFileDialog(self, translate("Sessions", "Save the receipt"), QDir.homePath())
@@ -174,12 +174,13 @@ class SessionsScreen(Screen):
         dialog.setDefaultSuffix("pdf")
         dialog.selectFile(f"receipt-{key}.pdf")
         dialog.fileSelected.connect(
-            lambda path: self.desk.spawn(self._fetch_receipt(key, Path(path), shown=False))
+            lambda path: self.desk.spawn(self.write_receipt(key, Path(path), shown=False))
         )
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    async def _fetch_receipt(self, key: str, path: Path, *, shown: bool) -> None:
+    async def write_receipt(self, key: str, path: Path, *, shown: bool) -> None:
+        """Fetch a receipt and write it to `path`; `shown`: open it, too."""
         pdf = await self.desk.api.receipt_pdf(key)
         try:
             await asyncio.get_running_loop().run_in_executor(None, path.write_bytes, pdf)
