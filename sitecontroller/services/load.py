@@ -355,7 +355,10 @@ class LoadService:
 
     def schedule_answered(self, key: EvseKey, scheduled: ScheduledLimit, asked_s: float) -> None:
         """A composite schedule came."""
-        read_back(self._controls[key], scheduled, asked_s)
+        control = self._controls[key]
+        if scheduled.current_a is not None:
+            control.heard()
+        read_back(control, scheduled, asked_s)
 
     async def push_fallbacks(self, link: StationLink) -> None:
         """S5 for one station; for the dispatcher."""

@@ -119,7 +119,7 @@ class Pass:
         control = self.controls[demand.key]
         if self.now_s < control.retry_s:
             return False
-        if control.resend:
+        if control.must_resend:
             return True
         if demand.limit_a <= control.evse.fallback_a + EPSILON_A:
             return False

@@ -26,7 +26,10 @@ from sitecontroller.domain.transaction import Transaction
 
 PLUGGED_RESERVE_S = 120.0
 """How long a plugged car without a session has its fallback kept free for it."""
-READING_GRACE_S = 2.0
+ASK_EVERY_S = 10.0
+ASKS_MAX = 6
+ASK_SELDOM_S = 60.0
+"""After so many questions without a reading in answer."""
 ALIGNED_AFTER_S = 3.0
 """For so long after a reading the meter may still show what was before it."""
 OBEYS_A = 1.0
@@ -87,13 +90,16 @@ class EvseControl:
     increased_s: float = float("-inf")
     sent_s: float = float("-inf")
     """When a limit was last sent, the same one again included."""
+    sent_phase_count: int | None = None
     leased: bool = False
     """Whether that one ends by itself."""
     resend: bool = False
     """The last limit got no answer."""
     retry_s: float = float("-inf")
     """No further attempt before."""
-    asked_s: float = float("-inf")
+    ask_s: float = float("-inf")
+    """No further question before; the waits grow while none is answered."""
+    _asks: int = 0
     over_since_s: float | None = None
     obedience: Obedience = Obedience.OBEYS
     obedience_since_s: float = 0.0
@@ -140,6 +146,7 @@ class EvseControl:
         current_a = grid_current(self.evse, reading)
         before_a = self.draw.current_a if self.draw is not None else UNKNOWN_PHASES
         self.draw = Draw(current_a, received_s, before_a)
+        self.heard()
         self.phases.observe(current_a, received_s)
         most_a = self.draw.most_a
         if most_a is None:
@@ -232,6 +239,7 @@ class EvseControl:
         told_a = limit_a if self.steerable else exposure_a
         fresh = self.is_fresh(now_s, timing)
         settled = draw is not None and draw.received_s >= self.changed_s + timing.reaction_s
+        may_fall = now_s < self.changed_s + timing.reaction_s
         flows = [NO_FLOW, NO_FLOW, NO_FLOW]
         for phase in in_use:
             drawn_a = draw.current_a[phase] if draw is not None else None
@@ -242,7 +250,8 @@ class EvseControl:
             just_read = draw is not None and now_s - draw.received_s < ALIGNED_AFTER_S
             if just_read and before_a is not None:
                 low_a, high_a = min(low_a, before_a), max(high_a, before_a)
-            flows[phase] = Flow(low_a, high_a, told_a, max(0.0, (drawn_a or 0.0) - told_a))
+            falling_a = max(0.0, (drawn_a or 0.0) - told_a) if may_fall else 0.0
+            flows[phase] = Flow(low_a, high_a, told_a, falling_a)
         return flows[0], flows[1], flows[2]
 
     def _leaving(self, now_s: float, timing: Timing, exposure_a: float) -> Flows:
@@ -259,10 +268,24 @@ class EvseControl:
         """Whether its last reading still says what it draws."""
         return self.draw is not None and now_s - self.draw.received_s <= timing.stale_s
 
+    @property
+    def must_resend(self) -> bool:
+        """The last limit got no answer, or was for another number of phases."""
+        return self.resend or self.sent_phase_count not in (None, self.phase_count)
+
     def lacks_evidence_s(self, now_s: float) -> float:
         """For how long a lower limit has gone unproven; 0: none does."""
         since_s = self.exposure.unproven_since_s(now_s)
         return 0.0 if since_s is None else now_s - since_s
+
+    def ask(self, now_s: float) -> None:
+        """A reading is asked for."""
+        self._asks += 1
+        self.ask_s = now_s + (ASK_EVERY_S if self._asks <= ASKS_MAX else ASK_SELDOM_S)
+
+    def heard(self) -> None:
+        """It answered a question."""
+        self._asks = 0
 
     def send(self, sent: Sent, *, leased: bool, now_s: float) -> None:
         """A limit goes out."""
@@ -273,6 +296,7 @@ class EvseControl:
         if sent.limit_a > told_a:
             self.increased_s = now_s
         self.sent_s, self.leased, self.resend = now_s, leased, False
+        self.sent_phase_count = self.phase_count
         self.exposure = self.exposure.send(sent)
 
     def doubt_fallback(self, now_s: float) -> None:
@@ -311,6 +335,7 @@ class EvseControl:
         self.dwell = Dwell()
         self.over_since_s = None
         self.leased = self.resend = False
+        self.sent_phase_count = None
         self.changed_s = self.increased_s = self.sent_s = float("-inf")
         if self.obedience is Obedience.STOPPED:
             self.obedience = Obedience.OBEYS

@@ -17,7 +17,8 @@ from sitecontroller.services.load_orders import (
 
 OVER_S = 10.0
 NEXT_STEP_S = 30.0
-ASK_EVERY_S = 10.0
+READING_EVERY_S = 12.0
+"""A station that sends readings less often is asked for them."""
 
 
 def watch(
@@ -28,11 +29,8 @@ def watch(
     if transaction is None or not control.online:
         return
     lacking_s = control.lacks_evidence_s(now_s)
-    waits = (
-        lacking_s >= timing.reaction_s and _draw_s(control) < now_s - lacking_s + timing.reaction_s
-    )
-    if waits and now_s - control.asked_s >= ASK_EVERY_S:
-        control.asked_s = now_s
+    if _is_unheard(control, lacking_s, timing, now_s) and now_s >= control.ask_s:
+        control.ask(now_s)
         yield AskEvidence(key, reading=True, schedule=not control.is_fresh(now_s, timing))
     over = control.over_since_s is not None and _draw_s(control) - control.over_since_s >= OVER_S
     disobeys = over or lacking_s >= timing.evidence_s
@@ -55,6 +53,14 @@ def watch(
     ):
         control.obedience, control.obedience_since_s = Obedience.UNAVAILABLE, now_s
         yield TakeOutOfService(key)
+
+
+def _is_unheard(control: EvseControl, lacking_s: float, timing: Timing, now_s: float) -> bool:
+    """Whether a reading is overdue, or wanted as evidence for a lower limit."""
+    heard_s = max(_draw_s(control), control.transaction_since_s)
+    if lacking_s >= timing.reaction_s and heard_s < now_s - lacking_s + timing.reaction_s:
+        return True
+    return now_s - heard_s > READING_EVERY_S
 
 
 def _draw_s(control: EvseControl) -> float:

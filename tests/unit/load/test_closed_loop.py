@@ -10,6 +10,7 @@ import pytest
 from sitecontroller.dlm import Allocations, Snapshot, allocate
 from sitecontroller.domain.topology import PHASES, Circuit, Topology
 from sitecontroller.services import load as load_module
+from sitecontroller.simulation.cars import Car
 from sitecontroller.simulation.judge import Verdict
 from sitecontroller.simulation.plant import BuildingLoadDescription
 from tests.unit.load.site import (
@@ -29,8 +30,8 @@ MINUTES = 30
 ROTATIONS = ("L1L2L3", "L2L3L1", "L3L1L2", "L1", "L2", "L3")
 
 
-def car_park() -> Topology:
-    """Main 3 × 63 A, one feeder with a meter and one without."""
+def car_park(fallback_a: float = 6.0) -> Topology:
+    """Main 3 × 63 A, one feeder with a meter and one without; two EVSEs have a fallback."""
     return topology(
         main_circuit(),
         Circuit("a", "Feeder A", "main", (40.0,) * 3, 1.0, "fa", (5.0,) * 3),
@@ -40,7 +41,7 @@ def car_park() -> Topology:
                 number,
                 "a" if number <= 6 else "b",
                 phases=ROTATIONS[number % 6],
-                fallback_a=6.0 if number in (6, 12) else 0.0,
+                fallback_a=fallback_a if number in (6, 12) else 0.0,
                 step_a=1.0 if number % 4 == 0 else 0.1,
             )
             for number in range(1, STATIONS + 1)
@@ -96,11 +97,14 @@ async def half_an_hour(
                     battery_wh = rng.uniform(4_000, 12_000)
                     site.plug(key(number), replace(model, battery_wh=battery_wh), 0.3)
                     loop.call_later(rng.uniform(10, 20), begin_if_there, site, number)
-                elif outlet.car is not None:
-                    if rng.random() < (0.05 if outlet.car.is_full else 0.01):
-                        site.leave(key(number))
+                elif outlet.car is not None and leaves(outlet.car, rng):
+                    site.leave(key(number))
         end(site)
     return site.judge.verdict()
+
+
+def leaves(car: Car, rng: Random) -> bool:
+    return rng.random() < (0.05 if car.is_full else 0.01)
 
 
 def begin_if_there(site: Site, number: int) -> None:
@@ -176,7 +180,7 @@ def test_no_command_of_ours_overdraws_a_circuit() -> None:
 
 
 async def still_building() -> float:
-    site = Site(car_park())
+    site = Site(car_park(fallback_a=0.0))
     site.base_a = {"main": (12.0, 20.0, 9.0), "a": (1.0, 2.0, 3.0)}
     worst = float("-inf")
 
