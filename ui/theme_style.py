@@ -58,6 +58,7 @@ QPushButton[kind="nav"]:focus { border-color: $focus; }
 QLineEdit, QComboBox, QPlainTextEdit { background: $surface; color: $text;
     border: 1px solid $border_strong; border-radius: 6px; padding: 0 10px;
     selection-background-color: $accent; selection-color: $on_accent; }
+QLineEdit { placeholder-text-color: $muted; }
 QLineEdit, QComboBox { min-height: ${touch_inner}px; }
 QLineEdit:focus, QComboBox:focus { border: 2px solid $focus; padding: 0 9px;
     min-height: ${touch_focus}px; }

@@ -135,6 +135,7 @@ def _show(console: Console, screen: str) -> None:
     if screen != "station":
         console.window.go(Action(screen))
         return
+    console.window.go(Action.OVERVIEW)
     stations = console.picture.stations.values()
     busy = next((s for s in stations if any(e.transaction_key for e in s.evses)), None)
     console.window.open_station((busy or next(iter(stations))).station_id)

@@ -93,7 +93,6 @@ def test_a_charging_tile_says_its_limit_and_why() -> None:
     [
         ("11 A: Feeder B, L2", "11 A: Feeder B, L2"),
         ("Feeder B, L2", "11 A: Feeder B, L2"),
-        ("the station's maximum", "11 A: the station's maximum"),
         ("", "11 A"),
     ],
 )
@@ -101,6 +100,12 @@ def test_the_amperes_of_a_limit_are_said_once(reason: str, expected: str) -> Non
     evse = picture_of().stations["CP-01"].evses[0]
     evse = replace(evse, limit=LimitView(11.0, reason, "feeder-1", 11.0))
     assert plain(tiles.limit_text(evse)) == expected
+
+
+def test_an_outlet_at_its_own_maximum_says_charger_not_station() -> None:
+    evse = picture_of().stations["CP-01"].evses[0]
+    evse = replace(evse, limit=LimitView(16.0, "the station's maximum", "station", 16.0))
+    assert plain(tiles.limit_text(evse)) == "16 A: the charger's maximum"
 
 
 def test_an_offline_tile_says_since_when_and_what_it_counts() -> None:
