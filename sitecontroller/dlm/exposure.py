@@ -39,20 +39,18 @@ class Exposure:
     """One EVSE's possible limits, oldest first: the proven one, then all sent since.
 
     `fallback_a` is what holds without a lease: the confirmed fallback, or the station's maximum
-    while it is not confirmed. `draw_a` is the last measured draw: whatever is drawn may be drawn.
+    while it is not confirmed. `beyond_a` is a draw measured above all of them: whatever is drawn
+    may be drawn.
     """
 
     fallback_a: float
     possible: tuple[Sent, ...] = ()
-    draw_a: float | None = None
+    beyond_a: float | None = None
 
     def most_a(self, now_s: float) -> float:
         """The exposure: A per phase."""
         limits_a = [self._holds_a(sent, now_s) for sent in self.possible] or [self.fallback_a]
-        most_a = max(limits_a)
-        if self.draw_a is not None and self.draw_a > most_a + EVIDENCE_TOLERANCE_A:
-            return self.draw_a
-        return most_a
+        return max(limits_a) if self.beyond_a is None else max(*limits_a, self.beyond_a)
 
     def limit_a(self, now_s: float) -> float:
         """What the station was last told, or its fallback where that has run out."""
@@ -100,12 +98,24 @@ class Exposure:
 
     def measured(self, draw_a: float, measured_s: float, reaction_s: float) -> "Exposure":
         """A draw at an instant: the newest limit that it fits, sent long enough ago, is proven."""
+        allowed_a = replace(self, beyond_a=None).most_a(measured_s)
+        beyond_a = draw_a if draw_a > allowed_a + EVIDENCE_TOLERANCE_A else None
         for index in range(len(self.possible) - 1, -1, -1):
             sent = self.possible[index]
             fits = draw_a <= self._holds_a(sent, measured_s) + EVIDENCE_TOLERANCE_A
             if fits and sent.sent_s + reaction_s <= measured_s:
-                return replace(self, possible=self.possible[index:], draw_a=draw_a)
-        return replace(self, draw_a=draw_a)
+                return replace(self, possible=self.possible[index:], beyond_a=beyond_a)
+        return replace(self, beyond_a=beyond_a)
+
+    def obeyed_a(self, at_s: float, reaction_s: float) -> float:
+        """The most that one who obeys may draw at `at_s`: what was told a reaction time before, or
+        since."""
+        limits_a = [self.fallback_a]
+        for sent in self.possible:
+            if sent.sent_s + reaction_s <= at_s:
+                limits_a.clear()
+            limits_a.append(self._holds_a(sent, at_s))
+        return max(limits_a)
 
     def scheduled(self, current_a: float, asked_s: float) -> "Exposure":
         """The station's composite schedule, asked for at `asked_s`, says what is in force."""

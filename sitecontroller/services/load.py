@@ -214,6 +214,8 @@ class LoadService:
         """Look, decide, and return what is to be said to stations. Sends nothing."""
         orders: list[Order] = []
         orders += self._observe(now_s)
+        if not self._started:
+            self._circuits.forget()
         self._measure(now_s)
         self._started = self._started or self._may_start(now_s)
         if self._started:

@@ -77,6 +77,10 @@ class CircuitControl:
         shown = zip(self.measured.reading.current_a, self.circuit.limit_a, strict=True)
         return any(current_a is not None and current_a > limit_a for current_a, limit_a in shown)
 
+    def forget(self) -> None:
+        """Nothing learned so far counts: what flowed couldn't be told from cars."""
+        self._load, self._seen_s = BaseLoad(), None
+
     def measure(
         self,
         sample: Sample | None,
@@ -153,6 +157,11 @@ class Circuits:
             if control.circuit.parent_id is not None:
                 self._children[control.circuit.parent_id].append(control)
         self.root = self.by_id[topology.root().circuit_id]
+
+    def forget(self) -> None:
+        """Begin every estimate anew."""
+        for control in self._deepest_first:
+            control.forget()
 
     def measure(
         self,

@@ -32,6 +32,8 @@ ASK_SELDOM_S = 60.0
 """After so many questions without a reading in answer."""
 ALIGNED_AFTER_S = 3.0
 """For so long after a reading the meter may still show what was before it."""
+FALL_GRACE_S = 3.0
+"""The reading that shows whether a car followed may take so long after the reaction time."""
 OBEYS_A = 1.0
 OBEYS_SHARE = 0.05
 
@@ -151,10 +153,9 @@ class EvseControl:
         most_a = self.draw.most_a
         if most_a is None:
             return False
-        told_a = self.exposure.limit_a(received_s)
+        self.need.observe(most_a, self.exposure.limit_a(received_s), received_s)
+        self._judge(most_a, received_s, timing)
         self.exposure = self.exposure.measured(most_a, received_s, timing.reaction_s)
-        self.need.observe(most_a, told_a, received_s)
-        self._judge(most_a, told_a, received_s, timing)
         return True
 
     def settle(self, now_s: float) -> None:
@@ -186,7 +187,12 @@ class EvseControl:
     @property
     def steerable(self) -> bool:
         """Whether the allocator decides for it."""
-        return self.online and self.transaction is not None and self.obedience is Obedience.OBEYS
+        return (
+            self.online
+            and self.transaction is not None
+            and self.obedience is Obedience.OBEYS
+            and self.over_since_s is None
+        )
 
     def demand(self, now_s: float) -> Demand:
         """For the allocator."""
@@ -239,7 +245,7 @@ class EvseControl:
         told_a = limit_a if self.steerable else exposure_a
         fresh = self.is_fresh(now_s, timing)
         settled = draw is not None and draw.received_s >= self.changed_s + timing.reaction_s
-        may_fall = now_s < self.changed_s + timing.reaction_s
+        may_fall = now_s < self.changed_s + timing.reaction_s + FALL_GRACE_S
         flows = [NO_FLOW, NO_FLOW, NO_FLOW]
         for phase in in_use:
             drawn_a = draw.current_a[phase] if draw is not None else None
@@ -320,12 +326,12 @@ class EvseControl:
             self.writes_day, self.writes = day, 0
         self.writes += 1
 
-    def _judge(self, draw_a: float, told_a: float, received_s: float, timing: Timing) -> None:
+    def _judge(self, draw_a: float, received_s: float, timing: Timing) -> None:
         """S6: more than it was told, once it had time to react."""
-        allowed_a = told_a + max(OBEYS_A, OBEYS_SHARE * told_a)
-        if draw_a <= allowed_a:
+        obeyed_a = self.exposure.obeyed_a(received_s, timing.reaction_s)
+        if draw_a <= obeyed_a + max(OBEYS_A, OBEYS_SHARE * obeyed_a):
             self.over_since_s = None
-        elif self.over_since_s is None and received_s >= self.changed_s + timing.reaction_s:
+        elif self.over_since_s is None:
             self.over_since_s = received_s
 
     def _forget_car(self) -> None:
@@ -337,8 +343,7 @@ class EvseControl:
         self.leased = self.resend = False
         self.sent_phase_count = None
         self.changed_s = self.increased_s = self.sent_s = float("-inf")
-        if self.obedience is Obedience.STOPPED:
-            self.obedience = Obedience.OBEYS
+        self.obedience = Obedience.OBEYS
 
 
 def unknown_exposure(evse: Evse, leases_end_s: float, now_s: float) -> Exposure:

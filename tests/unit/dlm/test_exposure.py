@@ -40,6 +40,18 @@ def test_whatever_is_drawn_may_be_drawn() -> None:
     assert charging_at(6).measured(14, 50, REACTION_S).most_a(50) == 14
 
 
+def test_what_was_drawn_under_a_lease_ends_with_it() -> None:
+    exposure = charging_at(16, ends_s=300).measured(16, 100, REACTION_S)
+    assert exposure.most_a(300) == 0
+
+
+def test_who_obeys_draws_what_was_told_a_reaction_time_ago_or_since() -> None:
+    exposure = charging_at(16).send(Sent(2, 10, 100)).send(Sent(3, 6, 105))
+    assert exposure.obeyed_a(109, REACTION_S) == 16
+    assert exposure.obeyed_a(110, REACTION_S) == 10
+    assert exposure.obeyed_a(115, REACTION_S) == 6
+
+
 def test_a_lease_gives_way_to_the_fallback() -> None:
     exposure = charging_at(16, fallback_a=6, ends_s=300)
     assert (exposure.most_a(299), exposure.most_a(300)) == (16, 6)

@@ -5,6 +5,7 @@ the car, readings every so often. Time is the virtual loop's.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -298,7 +299,8 @@ class Site:
         """The controller dies: nobody says anything any more."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
             self._task = None
 
     def connect(self, *station_ids: str) -> None:
