@@ -7,6 +7,12 @@ from sitecontroller.domain.errors import InvalidInput, OperatingError
 from sitecontroller.modbus.show import known_models, read_once, render
 
 
+_REMEDY = (
+    "Check the meter's supply and wiring, its address and unit id, and that no other program "
+    "has the bus (a controller that runs reads it every second)"
+)
+
+
 def read(options: argparse.Namespace) -> int:
     """Print a meter's values once, or again and again."""
     if options.model == "list":
@@ -24,7 +30,7 @@ def read(options: argparse.Namespace) -> int:
             print(render(reading), flush=True)
         except OperatingError as error:
             if options.every is None:
-                raise
+                raise type(error)(error.detail, remedy=error.remedy or _REMEDY) from None
             print(f"no answer: {error.detail}", flush=True)
         if options.every is None:
             return 0

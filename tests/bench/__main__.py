@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 
-SUBJECTS = ("ocpp", "storage", "load", "reaction", "modbus", "console")
+SUBJECTS = ("ocpp", "storage", "load", "reaction", "modbus")
 
 
 def main(subjects: list[str]) -> int:
