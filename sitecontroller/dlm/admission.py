@@ -6,6 +6,7 @@ who waits for less than 15 min; then plug-in time.
 """
 
 import math
+from functools import lru_cache
 
 from sitecontroller.dlm.room import EPSILON_A, Bundle
 from sitecontroller.dlm.snapshot import Demand
@@ -14,6 +15,8 @@ RUN_S_MIN = 900.0
 PAUSE_S_MIN = 900.0
 STEP_SLACK = 1e-6
 """Of a step: what a division of floats may be short of a whole number."""
+KINDS_MAX = 256
+"""Pairs of minimum and step that are remembered."""
 
 AdmissionOrder = tuple[int, int, float, float, str, int]
 
@@ -42,8 +45,12 @@ def order_of(demand: Demand) -> AdmissionOrder:
 
 def minimum_of(demand: Demand) -> float:
     """The least it can charge with, on its own grid of steps."""
-    step_a = demand.step_a
-    return round(math.ceil(demand.current_a_min / step_a - STEP_SLACK) * step_a, 6)
+    return _whole_steps(demand.current_a_min, demand.step_a)
+
+
+@lru_cache(maxsize=KINDS_MAX)
+def _whole_steps(current_a: float, step_a: float) -> float:
+    return round(math.ceil(current_a / step_a - STEP_SLACK) * step_a, 6)
 
 
 def admit(

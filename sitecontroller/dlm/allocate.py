@@ -83,7 +83,10 @@ class _Round:
         for demand in demands:
             if not demand.may_start and demand.limit_a == 0:
                 self._pause(demand, "its contactor rests")
-            elif demand.current_a_max < minimum_of(demand) - EPSILON_A:
+            elif (
+                demand.current_a_max < demand.current_a_min + demand.step_a
+                and demand.current_a_max < minimum_of(demand) - EPSILON_A
+            ):
                 self._pause(demand, "its maximum is below its minimum")
             elif demand.wants:
                 wanting.append(demand)
@@ -110,12 +113,12 @@ class _Round:
         ]
         self._take(bundles, [n * s - m for n, s, m in zip(steps, step_a, minimum_a, strict=True)])
         self._hand_out_remainders(bundles, steps, step_a, maximum_a)
-        labels = self._room.labels
+        labels = {entry: self._room.label(entry) for entry in set(filled.bound_by) - {NOWHERE}}
         for number, demand in enumerate(admitted):
             entry = filled.bound_by[number]
             current_a = round(steps[number] * step_a[number], 6)
             if entry != NOWHERE:
-                bound_by, reason = labels[entry].bound_by, labels[entry].text
+                bound_by, reason = labels[entry]
             else:
                 bound_by, reason = "station", "the station's maximum"
             self._result[demand.key] = Allocation(demand.key, current_a, bound_by, reason)
@@ -130,18 +133,16 @@ class _Round:
     ) -> Filled:
         """What nobody needs goes to those below their maximum: they may have been underrated."""
         current_a, bound_by = filled.current_a, filled.bound_by
-        open_bundles = [
-            Bundle(
-                bundle.entries,
-                [
-                    number
-                    for number in bundle.members
-                    if bound_by[number] == NOWHERE and current_a[number] < maximum_a[number]
-                ],
-            )
-            for bundle in bundles
-        ]
-        if not any(bundle.members for bundle in open_bundles):
+        open_bundles = []
+        for bundle in bundles:
+            members = [
+                number
+                for number in bundle.members
+                if bound_by[number] == NOWHERE and current_a[number] < maximum_a[number]
+            ]
+            if members:
+                open_bundles.append(Bundle(bundle.entries, members))
+        if not open_bundles:
             return filled
         rest_a = self._free_a.copy()
         for bundle in bundles:
@@ -172,7 +173,7 @@ class _Round:
         if not refused:
             return demands, minimum_a, bundles
         for number, entry in refused.items():
-            label = self._room.labels[entry]
+            label = self._room.label(entry)
             if label.bound_by == "meter":
                 self._result[demands[number].key] = Allocation(
                     demands[number].key, 0.0, "meter", label.text
