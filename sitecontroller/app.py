@@ -142,6 +142,7 @@ async def _make(
         services.transactions,
         services.alarms,
         onboarding.admit,
+        services.load.make_room,
     )
     controller = Controller(
         picture,

@@ -47,6 +47,7 @@ class ActionService:
         transactions: TransactionService,
         alarms: AlarmService,
         admit: Callable[[commands.AcceptStation], Awaitable[str]],
+        make_room: Callable[[str, int], Awaitable[object]],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -56,6 +57,7 @@ class ActionService:
         self._transactions = transactions
         self._alarms = alarms
         self._admit = admit
+        self._make_room = make_room
         self._results: OrderedDict[str, CommandResult] = OrderedDict()
         self._remote_start_id = int(clock.now().timestamp()) & 0x3FFFFFFF
         self._handlers: dict[type[Any], Handler] = {
@@ -116,6 +118,7 @@ class ActionService:
 
     async def _start(self, command: commands.StartTransaction, command_id: str) -> CommandResult:
         link = self._link(command.station_id)
+        await self._make_room(command.station_id, command.evse_id)
         self._remote_start_id += 1
         answer = await link.start(
             command.evse_id, command.connector_id, command.id_token, self._remote_start_id

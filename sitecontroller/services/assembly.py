@@ -48,7 +48,6 @@ async def assemble(
         pepper=pepper,
         heartbeat_interval_s=config.ocpp.heartbeat_interval_s,
     )
-    authorization = AuthorizationService(store, clock)
     metering = MeteringService(clock, publisher)
     transactions = TransactionService(store, clock, publisher, stations, alarms, background)
     load = LoadService(
@@ -62,6 +61,7 @@ async def assemble(
         alarms,
         sample_interval_s=config.ocpp.sample_interval_s,
     )
+    authorization = AuthorizationService(store, clock, load.make_room)
     for service in (alarms, stations, transactions):
         await service.load()
     inbound = StationServices(stations, authorization, transactions, metering, clock, config.ocpp)

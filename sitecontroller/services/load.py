@@ -17,6 +17,7 @@ from sitecontroller.dlm.allocate import allocate
 from sitecontroller.dlm.base import Flows
 from sitecontroller.dlm.exposure import Sent
 from sitecontroller.dlm.limits import Limit, smallest
+from sitecontroller.dlm.room import EPSILON_A
 from sitecontroller.dlm.snapshot import Snapshot
 from sitecontroller.domain.events import (
     Event,
@@ -31,7 +32,7 @@ from sitecontroller.domain.views import CircuitView, LimitView, PhaseSample
 from sitecontroller.ports import ChargingLimit, Clock, ScheduledLimit, StationLink
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.load_circuits import Circuits, Sight
+from sitecontroller.services.load_circuits import CircuitControl, Circuits, Sight
 from sitecontroller.services.load_decide import RESERVE_A, Change, Pass
 from sitecontroller.services.load_evse import EvseControl, Timing, unknown_exposure
 from sitecontroller.services.load_fallbacks import Fallbacks, read_back
@@ -65,6 +66,8 @@ LEASE_UNCERTAINTY_S = 12.0
 REFUSED_RETRY_S = 10.0
 UNANSWERED_RETRY_S = 1.0
 READING_GRACE_S = 2.0
+ROOM_WITHIN_S = 8.0
+"""How long a card's answer may wait for room; stations give up after 30 s and more."""
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +165,50 @@ class LoadService:
     def profile_writes(self, key: EvseKey) -> int:
         """Profiles written to that EVSE's flash today."""
         return self._controls[key].writes
+
+    async def make_room(self, station_id: str, evse_id: int | None = None) -> bool:
+        """Before a start is accepted: keep its fallback free, and wait until it provably is (S1).
+
+        A station may give a car its fallback from the moment we accept its card. Without an EVSE
+        all that could start are meant, those with a car first. False: not proven in time; the sum
+        of fallbacks fits by S2, so the start is accepted all the same.
+        """
+        now_s = self._clock.monotonic_s()
+        idle = [
+            control
+            for control in self._controls.values()
+            if control.evse.station_id == station_id
+            and evse_id in (None, control.evse.evse_id)
+            and control.transaction is None
+            and control.evse.fallback_a > 0
+        ]
+        plugged = [control for control in idle if control.plugged_since_s is not None]
+        starting = plugged or idle
+        for control in starting:
+            control.keep_free(now_s)
+        circuits = {
+            circuit.circuit.circuit_id: circuit
+            for control in starting
+            for circuit in self._circuits.up(control.evse.circuit_id)
+        }
+        while not all(self._has_room(circuit) for circuit in circuits.values()):
+            if self._clock.monotonic_s() - now_s >= ROOM_WITHIN_S:
+                log.warning("%s: starts before room for it is proven", station_id)
+                return False
+            self._ask_for_cycle()
+            await asyncio.sleep(CYCLE_S_MIN)
+        return True
+
+    def _has_room(self, circuit: CircuitControl) -> bool:
+        """Whether the last known base load and all that may flow fit under the cap."""
+        now_s, cap_a = self._clock.monotonic_s(), circuit.cap_a
+        below = self._below[circuit.circuit.circuit_id]
+        return all(
+            base_a is not None
+            and base_a + sum(c.exposure_a(now_s) for c in below if phase in c.phases.phases)
+            <= cap_a[phase] + EPSILON_A
+            for phase, base_a in enumerate(circuit.base_a)
+        )
 
     # the loop
 

@@ -83,6 +83,8 @@ class EvseControl:
     transaction: Transaction | None = None
     transaction_since_s: float = 0.0
     plugged_since_s: float | None = None
+    kept_until_s: float = float("-inf")
+    """Its fallback is kept free for a start that is about to be accepted."""
     draw: Draw | None = None
     dwell: Dwell = field(default_factory=Dwell)
     need: Need = field(init=False)
@@ -180,9 +182,8 @@ class EvseControl:
         if self.transaction is not None or not self.online or not self.fallback_confirmed:
             return most_a
         since_s = self.plugged_since_s
-        if since_s is not None and now_s - since_s < PLUGGED_RESERVE_S:
-            return self.evse.fallback_a
-        return 0.0
+        just_plugged = since_s is not None and now_s - since_s < PLUGGED_RESERVE_S
+        return self.evse.fallback_a if just_plugged or now_s < self.kept_until_s else 0.0
 
     @property
     def steerable(self) -> bool:
@@ -278,6 +279,10 @@ class EvseControl:
     def must_resend(self) -> bool:
         """The last limit got no answer, or was for another number of phases."""
         return self.resend or self.sent_phase_count not in (None, self.phase_count)
+
+    def keep_free(self, now_s: float) -> None:
+        """A start here is about to be accepted: its fallback may flow from then on."""
+        self.kept_until_s = now_s + PLUGGED_RESERVE_S
 
     def lacks_evidence_s(self, now_s: float) -> float:
         """For how long a lower limit has gone unproven; 0: none does."""
