@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING_EVERY_S = 5.0
 FINISH_WITHIN_S = 2.0
 ANSWER_GOES_OUT_S = 0.3
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 @dataclass(slots=True)
@@ -126,6 +128,7 @@ async def _make(
     picture = Picture(
         config,
         clock,
+        services.publisher,
         services.stations,
         services.transactions,
         services.metering,
@@ -190,13 +193,14 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     )
     site.ocpp_port = await ocpp.start()
     parts.push_async_callback(ocpp.stop)
-    site.picture.ocpp_url = f"ws://{_shown(config.ocpp.host)}:{site.ocpp_port}/ocpp"
+    site.picture.ocpp_url = f"ws://{lan_address(config.ocpp.host)}:{site.ocpp_port}/ocpp"
     if serve_api:
         api = build_api(site.controller, site.state_dir.api_token(), clock=services.clock)
         server = ApiServer(api, config.api.host, config.api.port)
         site.api_url = await server.start()
         parts.push_async_callback(server.stop)
-    site.state_dir.announce(api_url=site.api_url, ocpp_url=site.picture.ocpp_url)
+    nearby = "127.0.0.1" if config.ocpp.host in EVERYWHERE else config.ocpp.host
+    site.state_dir.announce(api_url=site.api_url, ocpp_url=f"ws://{nearby}:{site.ocpp_port}/ocpp")
     parts.callback(site.state_dir.withdraw)
 
 
@@ -232,5 +236,17 @@ def _soon(act: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_later(ANSWER_GOES_OUT_S, act)
 
 
-def _shown(host: str) -> str:
-    return "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host
+def lan_address(host: str) -> str:
+    """The address to enter in a charger: the bound one, or this PC's own on the LAN.
+
+    No packet is sent: the system is asked which of its addresses it would send from.
+    """
+    if host not in EVERYWHERE:
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return socket.gethostname()
+        address: str = probe.getsockname()[0]
+        return address

@@ -107,3 +107,19 @@ def test_a_stop_is_clean_and_quick(tmp_path):
         assert demo.listening is None
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_killing_a_console_changes_nothing(demo):
+    wait_until(lambda: len(demo.charging()) >= 2, within_s=CHARGING_WITHIN_S)
+    controller, sessions = demo.pid, set(energies(demo))
+    console = subprocess.Popen(
+        [sys.executable, "-m", "ui", "--state-dir", str(demo.directory / "state")],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        console.wait(timeout=4)
+    console.kill()
+    console.wait()
+    wait_until(lambda: sessions <= {i["key"] for i in demo.get("/v1/transactions")["items"]})
+    assert demo.pid == controller
+    assert demo.charging()
