@@ -170,11 +170,16 @@ class StationService:
             return LoginVerdict.COMMISSIONING
         return LoginVerdict.REFUSED
 
+    def admitted(self, station_id: str) -> bool:
+        """Whether it takes part: its place is in site.toml and a password is kept for it."""
+        state = self._states.get(station_id)
+        return state is not None and state.record.password_hash is not None
+
     async def connected(self, link: StationLink, address: str) -> None:
         """A station logged in; it may be sent calls only when `ready` has been called."""
         now = self._clock.now()
         state = self._states.get(link.station_id)
-        if state is None or state.record.password_hash is None:
+        if state is None or not self.admitted(link.station_id):
             self._knocked(link, address, now)
             return
         state.link, state.ready, state.address = link, False, address
@@ -231,7 +236,7 @@ class StationService:
     async def booted(self, boot: StationBooted) -> BootAnswer:
         """A BootNotification: remember what it is; an unknown station waits for a person."""
         state = self._states.get(boot.station_id)
-        if state is None or state.record.password_hash is None:
+        if state is None or not self.admitted(boot.station_id):
             self._described(boot)
             return BootAnswer(RegistrationStatus.PENDING, 30)
         if _identity(state.record.boot) != _identity(boot):
