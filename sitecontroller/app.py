@@ -125,17 +125,7 @@ async def _make(
         add_to_config=functools.partial(add_station, config_path, state_dir),
         restart=lambda: _soon(restart_asked.set),
     )
-    picture = Picture(
-        config,
-        clock,
-        services.publisher,
-        services.stations,
-        services.transactions,
-        services.metering,
-        services.load,
-        services.alarms,
-        version=__version__,
-    )
+    picture = Picture(config, services, version=__version__)
     actions = ActionService(
         store,
         clock,

@@ -4,7 +4,7 @@ A table says for each event what it touches. Nothing is encoded here, and nothin
 controller before it is time to send.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sitecontroller.api.seam import SiteController
@@ -133,15 +133,23 @@ class Dirty:
             self._measured.discard(key)
 
 
+def views(controller: SiteController, entity: str, ids: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Id and view of those that there are, each made when it is asked for."""
+    for key in ids:
+        view = _view(controller, entity, key)
+        if view is not None:
+            yield key, view
+
+
 def _view(controller: SiteController, entity: str, key: str) -> Any:
-    views: dict[str, Callable[[str], Any]] = {
+    makers: dict[str, Callable[[str], Any]] = {
         "stations": controller.station_view,
         "circuits": controller.circuit_view,
         "meters": controller.meter_view,
         "transactions": controller.transaction_view,
         "alarms": controller.alarm_view,
     }
-    return views[entity](key)
+    return makers[entity](key)
 
 
 def _payload(event: Event, controller: SiteController) -> Any:

@@ -3,7 +3,7 @@
 `LiveFeed` listens to the controller while somebody is attached and encodes each change once for
 all. A client that reads too slowly loses its queue and gets a new snapshot, so that it is late but
 never wrong. Domain events that are news for people travel as `event` frames; all others only mark
-what is to be sent again.
+what is to be sent again. Whatever is long is told in turns of the loop, a few milliseconds each.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from sitecontroller.api.dirty import ENTITIES, Dirty
+from sitecontroller.api.dirty import ENTITIES, Dirty, views
 from sitecontroller.api.encoding import encode, encode_mapping
 from sitecontroller.api.problems import problem
 from sitecontroller.api.seam import SiteController
@@ -81,6 +81,7 @@ class LiveFeed:
         self._clock = clock
         self._clients: list[LiveClient] = []
         self._dirty = Dirty()
+        self._told = Dirty()
         self._unsubscribe: Callable[[], None] = _nothing
         self._timer: asyncio.Handle | None = None
         self.closing = asyncio.Event()
@@ -93,7 +94,7 @@ class LiveFeed:
     @property
     def pending(self) -> bool:
         """Whether something waits to be told."""
-        return bool(self._dirty)
+        return bool(self._dirty) or bool(self._told)
 
     def close(self) -> None:
         """Let every client go (1001) and take no new ones."""
@@ -113,50 +114,64 @@ class LiveFeed:
         if self._clients:
             return
         self._unsubscribe()
-        self._dirty = Dirty()
+        self._dirty, self._told = Dirty(), Dirty()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     async def snapshot(self) -> bytes:
-        """The snapshot frame as of now, encoded in slices."""
-        at = encode(self._clock.now())
-        snapshot = self._controller.snapshot()
-        body = b'{"site":' + encode(snapshot.site)
+        """A snapshot frame, made in slices.
+
+        Its client must take frames from before it begins: what changes while it is made may be
+        missing in it, and follows.
+        """
+        at, ids = encode(self._clock.now()), self._controller.ids()
+        body = b'{"site":' + encode(self._controller.site_view())
         for name in ENTITIES:
-            body += b',"%s":' % name.encode() + await encode_mapping(getattr(snapshot, name))
+            found = views(self._controller, name, getattr(ids, name))
+            body += b',"%s":' % name.encode() + await encode_mapping(found)
         return b'"at":' + at + b',"type":"snapshot","snapshot":' + body + b"}}"
 
     def _note(self, event: Event) -> None:
         self._dirty.note(event)
+        self._wait_for_more()
+
+    def _wait_for_more(self) -> None:
         if self._timer is None and self._dirty:
             self._timer = asyncio.get_running_loop().call_later(COALESCE_S, self._flush)
 
     def _flush(self) -> None:
+        """Tell what has gathered; what comes meanwhile gathers for the next time."""
+        self._told, self._dirty = self._dirty, Dirty()
+        self._turn()
+
+    def _turn(self) -> None:
         self._timer = None
         try:
             self._tell()
         except Exception:
             log.exception("live: a change could not be told; every client gets a new snapshot")
             self._start_over()
+        if self._told:
+            self._timer = asyncio.get_running_loop().call_later(0, self._turn)
+        else:
+            self._wait_for_more()
 
     def _tell(self) -> None:
-        """One frame of changes, then the events; what is too much for one turn comes next turn."""
-        if self._dirty.events_lost:
+        """One frame of changes or, after the last of them, the events."""
+        if self._told.events_lost:
             self._start_over()
             return
         at = self._clock.now()
-        changes = self._dirty.take_changes(self._controller, self._clock)
-        if changes:
+        if self._told.has_changes:
+            changes = self._told.take_changes(self._controller, self._clock)
             self._offer({"at": at, "type": "changes", **changes})
-        if self._dirty.has_changes:
-            self._timer = asyncio.get_running_loop().call_later(0, self._flush)
             return
-        for event in self._dirty.take_events(self._controller):
+        for event in self._told.take_events(self._controller):
             self._offer({"at": at, "type": "event", **event})
 
     def _start_over(self) -> None:
-        self._dirty = Dirty()
+        self._dirty, self._told = Dirty(), Dirty()
         for client in self._clients:
             client.renew()
 

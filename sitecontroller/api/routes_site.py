@@ -1,10 +1,11 @@
 """What is live on the site: read from memory, no database in the way."""
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from fastapi import APIRouter, Response
 
-from sitecontroller.api.encoding import json_response, page_response
+from sitecontroller.api.encoding import json_response, list_response, page_response
 from sitecontroller.api.schemas import (
     PAGE_ITEMS,
     Cursor,
@@ -23,8 +24,6 @@ from sitecontroller.domain.views import (
     SiteView,
     StationView,
 )
-
-T = TypeVar("T")
 
 router = APIRouter(prefix="/v1", tags=["site"], route_class=StrictRoute)
 
@@ -45,7 +44,7 @@ async def site(controller: Site) -> Response:
 @router.get("/stations", response_model=Page[StationView])
 async def stations(controller: Site, limit: Limit = PAGE_ITEMS, cursor: Cursor = None) -> Response:
     """Every charging station, in the order of site.toml."""
-    return await page_response(_page(controller.snapshot().stations, limit, cursor))
+    return await _list(controller.ids().stations, controller.station_view, limit, cursor)
 
 
 @router.get("/stations/{station_id}", response_model=StationView)
@@ -60,13 +59,13 @@ async def station(controller: Site, station_id: StationId) -> Response:
 @router.get("/circuits", response_model=Page[CircuitView])
 async def circuits(controller: Site, limit: Limit = PAGE_ITEMS, cursor: Cursor = None) -> Response:
     """Every circuit of the tree, in the order of site.toml."""
-    return await page_response(_page(controller.snapshot().circuits, limit, cursor))
+    return await _list(controller.ids().circuits, controller.circuit_view, limit, cursor)
 
 
 @router.get("/meters", response_model=Page[MeterView])
 async def meters(controller: Site, limit: Limit = PAGE_ITEMS, cursor: Cursor = None) -> Response:
     """Every site meter with its last good sample."""
-    return await page_response(_page(controller.snapshot().meters, limit, cursor))
+    return await _list(controller.ids().meters, controller.meter_view, limit, cursor)
 
 
 @router.get("/phase-history", response_model=Page[PhaseSample])
@@ -75,12 +74,13 @@ async def phase_history(controller: Site) -> Response:
     return await page_response(Page(controller.phase_history(), None))
 
 
-def _page(items: dict[str, T], limit: int, cursor: str | None) -> Page[T]:
-    """The part of an ordered mapping that follows the id `cursor`."""
-    ids = list(items)
+async def _list(
+    ids: tuple[str, ...], view_of: Callable[[str], Any], limit: int, cursor: str | None
+) -> Response:
+    """The views that follow the id `cursor`."""
     start = 0
     if cursor is not None:
-        if cursor not in items:
+        if cursor not in ids:
             raise InvalidInput(
                 "This cursor does not belong to this list",
                 remedy="Begin again without a cursor",
@@ -89,4 +89,4 @@ def _page(items: dict[str, T], limit: int, cursor: str | None) -> Page[T]:
         start = ids.index(cursor) + 1
     shown = ids[start : start + limit]
     more = start + limit < len(ids)
-    return Page(tuple(items[key] for key in shown), shown[-1] if more else None)
+    return await list_response(map(view_of, shown), shown[-1] if more else None)

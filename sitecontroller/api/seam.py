@@ -1,7 +1,7 @@
 """What the API needs of the controller, and nothing more.
 
 `sitecontroller.controller.Controller` fits it; tests use a small fake. Views come from memory and
-return at once; pages come from the database and are awaited.
+return at once, one at a time; pages come from the database and are awaited.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from sitecontroller.domain.queries import Query
 from sitecontroller.domain.views import (
     AlarmView,
     CircuitView,
+    LiveIds,
     MeterView,
     Page,
     PhaseSample,
     SiteView,
-    Snapshot,
     StationView,
     TransactionView,
 )
@@ -30,7 +30,9 @@ from sitecontroller.domain.views import (
 class SiteController(Protocol):
     """The running site, as the API sees it."""
 
-    def snapshot(self) -> Snapshot: ...
+    def ids(self) -> LiveIds:
+        """Of everything that has a view."""
+
     def site_view(self) -> SiteView: ...
     def station_view(self, station_id: str) -> StationView | None: ...
     def circuit_view(self, circuit_id: str) -> CircuitView | None: ...

@@ -119,11 +119,12 @@ def status_line(site: SiteView, main: CircuitView) -> str:
 
 
 async def _print_status(site: Site) -> None:
+    root_id = site.config.topology.root().circuit_id
     while True:
         await asyncio.sleep(STATUS_EVERY_S)
-        snapshot = site.controller.snapshot()
-        main = next(c for c in snapshot.circuits.values() if c.parent_id is None)
-        print(status_line(snapshot.site, main), flush=True)
+        main = site.controller.circuit_view(root_id)
+        assert main is not None, "the root is one of the site's circuits"
+        print(status_line(site.controller.site_view(), main), flush=True)
 
 
 def _how_to_see_more(config: SiteConfig, path: Path) -> str:

@@ -269,6 +269,17 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveIds:
+    """What a snapshot made now would hold, by id and in its order."""
+
+    stations: tuple[str, ...]
+    circuits: tuple[str, ...]
+    meters: tuple[str, ...]
+    transactions: tuple[str, ...]
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """One page of a list, newest first; `next` is the cursor of the following page."""
 

@@ -1,11 +1,10 @@
 """The live picture: views of stations, circuits, meters, transactions and the site.
 
-Reads what the other services own and words it; owns nothing itself.
+Reads what the other services own and words it; owns nothing itself. Each view is cheap, all of them
+together are not: whoever wants everything takes `ids` and asks for one after the other.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 
 from sitecontroller.config import SiteConfig
 from sitecontroller.domain.ids import evse_code, masked
@@ -20,18 +19,16 @@ from sitecontroller.domain.views import (
     EvseActivity,
     EvseView,
     LimitView,
+    LiveIds,
     MeterView,
     SiteView,
-    Snapshot,
     StationView,
     TransactionView,
 )
-from sitecontroller.ports import Clock
-from sitecontroller.services.alarms import AlarmService, alarm_view
-from sitecontroller.services.load import LoadService
-from sitecontroller.services.metering import MeteringService
-from sitecontroller.services.stations import EvseState, StationService, StationState
-from sitecontroller.services.transactions import TransactionService
+from sitecontroller.services.alarms import alarm_view
+from sitecontroller.services.assembly import SiteServices
+from sitecontroller.services.stations import EvseState, StationState
+from sitecontroller.services.tally import Tally
 
 CHARGES_FROM_W = 100.0
 """Below this a car that may charge counts as pausing, whatever the station calls it."""
@@ -41,51 +38,69 @@ METER_STALE_PERIODS = 2.0
 class Picture:
     """Makes views; cheap enough for every 100 ms."""
 
-    def __init__(
-        self,
-        config: SiteConfig,
-        clock: Clock,
-        stations: StationService,
-        transactions: TransactionService,
-        metering: MeteringService,
-        load: LoadService,
-        alarms: AlarmService,
-        *,
-        version: str,
-    ) -> None:
+    def __init__(self, config: SiteConfig, services: SiteServices, *, version: str) -> None:
         self._config = config
         self._topology = config.topology
-        self._clock = clock
-        self._stations = stations
-        self._transactions = transactions
-        self._metering = metering
-        self._load = load
-        self._alarms = alarms
+        self._clock = services.clock
+        self._stations = services.stations
+        self._transactions = services.transactions
+        self._metering = services.metering
+        self._load = services.load
+        self._alarms = services.alarms
         self._version = version
-        self._started_at = clock.now()
+        self._started_at = self._clock.now()
+        self._root_id = self._topology.root().circuit_id
+        self._tally = Tally(
+            services.publisher,
+            self._topology.stations,
+            self._transactions.running(),
+            self._activities,
+        )
         self.ocpp_url = ""
 
-    def snapshot(self) -> Snapshot:
-        """Everything at once."""
-        stations = {
-            state.station.station_id: self._station(state) for state in self._stations.states()
-        }
+    def ids(self) -> LiveIds:
+        """Of everything that has a view now."""
         shown = (*self._transactions.recent(), *self._transactions.running())
-        return Snapshot(
-            site=self.site(),
-            stations=stations,
-            circuits={
-                circuit_id: self._load.circuit_view(circuit_id)
-                for circuit_id in self._topology.circuits
-            },
-            meters={meter_id: self._meter(meter_id) for meter_id in self._topology.meters},
-            transactions={item.key: self.transaction(item) for item in shown},
-            alarms={alarm.key: alarm_view(alarm) for alarm in self._alarms.open()},
+        return LiveIds(
+            stations=tuple(self._topology.stations),
+            circuits=tuple(self._topology.circuits),
+            meters=tuple(self._topology.meters),
+            transactions=tuple(item.key for item in shown),
+            alarms=tuple(alarm.key for alarm in self._alarms.open()),
         )
 
     def site(self) -> SiteView:
         """The site as a whole."""
-        return self._site([activity for _, activity in self._activities()])
+        root = self._load.circuit_view(self._root_id)
+        loads = [
+            100 * current / limit
+            for current, limit in zip(root.current_a, root.limit_a, strict=True)
+            if current is not None and limit
+        ]
+        activities = self._tally.activities()
+        now = self._clock.now()
+        return SiteView(
+            site_id=self._config.site_id,
+            name=self._config.name,
+            at=now,
+            started_at=self._started_at,
+            version=self._version,
+            currency=self._config.currency,
+            time_zone=self._config.time_zone,
+            demo=self._config.demo,
+            ocpp_url=self.ocpp_url,
+            charging=activities[EvseActivity.CHARGING],
+            free=activities[EvseActivity.AVAILABLE],
+            faulted=activities[EvseActivity.FAULTED],
+            offline=activities[EvseActivity.OFFLINE],
+            power_w=root.power_w,
+            load_percent=max(loads) if loads else None,
+            energy_wh=float(self._transactions.energy_ended_wh + self._tally.running_wh()),
+            cycle_late_ms=self._load.cycle_late_ms,
+            fail_safe=self._load.fail_safe,
+            commissioning_until=_still(self._stations.commissioning_until, now),
+            new_stations=self._stations.new_stations(),
+        )
 
     def station(self, station_id: str) -> StationView | None:
         """One station."""
@@ -223,10 +238,11 @@ class Picture:
             error=failure,
         )
 
-    def _activities(self) -> Iterator[tuple[EvseKey, EvseActivity]]:
-        for state in self._stations.states():
-            for evse in state.station.evses:
-                yield evse.key, self._activity(state, evse.key)
+    def _activities(self, station_id: str) -> tuple[EvseActivity, ...]:
+        state = self._stations.state(station_id)
+        if state is None:
+            return ()
+        return tuple(self._activity(state, evse.key) for evse in state.station.evses)
 
     def _activity(self, state: StationState, key: EvseKey) -> EvseActivity:
         measured = self._metering.evse(key)
@@ -238,38 +254,15 @@ class Picture:
             self._load.limit_view(key),
         )
 
-    def _site(self, activities: list[EvseActivity]) -> SiteView:
-        root = self._load.circuit_view(self._topology.root().circuit_id)
-        loads = [
-            100 * current / limit
-            for current, limit in zip(root.current_a, root.limit_a, strict=True)
-            if current is not None and limit
-        ]
-        running_wh = sum(
-            (item.energy_wh or Decimal(0) for item in self._transactions.running()), Decimal(0)
-        )
-        return SiteView(
-            site_id=self._config.site_id,
-            name=self._config.name,
-            at=self._clock.now(),
-            started_at=self._started_at,
-            version=self._version,
-            currency=self._config.currency,
-            time_zone=self._config.time_zone,
-            demo=self._config.demo,
-            ocpp_url=self.ocpp_url,
-            charging=activities.count(EvseActivity.CHARGING),
-            free=activities.count(EvseActivity.AVAILABLE),
-            faulted=activities.count(EvseActivity.FAULTED),
-            offline=activities.count(EvseActivity.OFFLINE),
-            power_w=root.power_w,
-            load_percent=max(loads) if loads else None,
-            energy_wh=float(self._transactions.energy_ended_wh + running_wh),
-            cycle_late_ms=self._load.cycle_late_ms,
-            fail_safe=self._load.fail_safe,
-            commissioning_until=_still(self._stations.commissioning_until, self._clock.now()),
-            new_stations=self._stations.new_stations(),
-        )
+
+_OUT_OF_SERVICE = {
+    ConnectorStatus.FAULTED: EvseActivity.FAULTED,
+    ConnectorStatus.UNAVAILABLE: EvseActivity.UNAVAILABLE,
+}
+_WITHOUT_CAR = {
+    ConnectorStatus.AVAILABLE: EvseActivity.AVAILABLE,
+    ConnectorStatus.RESERVED: EvseActivity.RESERVED,
+}
 
 
 def running_price(transaction: Transaction) -> Money | None:
@@ -291,21 +284,15 @@ def activity(
     """One word for people, from what the station says and what flows."""
     if state.link is None:
         return EvseActivity.OFFLINE
-    fixed = {
-        ConnectorStatus.FAULTED: EvseActivity.FAULTED,
-        ConnectorStatus.UNAVAILABLE: EvseActivity.UNAVAILABLE,
-    }.get(said.connector_status)
-    if fixed is not None:
-        return fixed
+    status = said.connector_status
+    if status in _OUT_OF_SERVICE:
+        return _OUT_OF_SERVICE[status]
     if transaction is not None:
         charging_state = transaction.charging_state or said.charging_state
         return _transaction_activity(charging_state, power_w, limit)
-    if said.connector_status is ConnectorStatus.OCCUPIED:
+    if status is ConnectorStatus.OCCUPIED:
         return EvseActivity.FINISHED if said.finishing else EvseActivity.PLUGGED
-    return {
-        ConnectorStatus.AVAILABLE: EvseActivity.AVAILABLE,
-        ConnectorStatus.RESERVED: EvseActivity.RESERVED,
-    }.get(said.connector_status, EvseActivity.UNKNOWN)
+    return _WITHOUT_CAR.get(status, EvseActivity.UNKNOWN)
 
 
 def _transaction_activity(

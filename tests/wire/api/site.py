@@ -31,6 +31,7 @@ from sitecontroller.domain.views import (
     EvseView,
     JournalEntry,
     LimitView,
+    LiveIds,
     MeterView,
     Page,
     PhaseSample,
@@ -79,11 +80,19 @@ class FakeSite:
         self.queries: list[Query] = []
         self.results: dict[str, CommandResult] = {}
         self.answer: CommandResult | Exception = CommandResult("C1", CommandState.ACCEPTED)
-        self.snapshots = 0
         self.stopping = False
 
+    def ids(self) -> LiveIds:
+        return LiveIds(
+            tuple(self.stations),
+            tuple(self.circuits),
+            tuple(self.meters),
+            tuple(self.transactions),
+            tuple(self.alarms),
+        )
+
     def snapshot(self) -> Snapshot:
-        self.snapshots += 1
+        """What a client should be sent; the API itself asks for one view after the other."""
         return Snapshot(
             self.site,
             dict(self.stations),

@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
 
+from sitecontroller.api import encoding
 from sitecontroller.api.encoding import SLICE_OBJECTS, encode, encode_list, encode_mapping
-from sitecontroller.domain.views import AlarmView
+from sitecontroller.domain.views import AlarmView, StationView
 from sitecontroller.wire import to_json
 from tests.wire.api.site import FakeSite, alarm_view, station_view
 
@@ -50,23 +53,32 @@ def test_what_is_no_number_is_null():
 @pytest.mark.parametrize("count", [0, 1, SLICE_OBJECTS, SLICE_OBJECTS * 2 + 1])
 def test_slices_join_to_the_whole(run, count):
     stations = {f"CP-{n}": station_view(f"CP-{n}") for n in range(count)}
-    assert json.loads(run(encode_mapping(stations))) == to_json(stations)
+    assert json.loads(run(encode_mapping(stations.items()))) == to_json(stations)
     assert json.loads(run(encode_list(stations.values()))) == to_json(list(stations.values()))
 
 
-def test_the_loop_turns_between_slices(run):
-    async def count_turns() -> int:
-        turns = 0
+@pytest.mark.parametrize(("slice_s", "objects_a_turn"), [(60.0, SLICE_OBJECTS), (0.0, 1)])
+def test_the_loop_turns_after_so_many_objects_or_so_long(run, monkeypatch, slice_s, objects_a_turn):
+    monkeypatch.setattr(encoding, "SLICE_S", slice_s)
+    turns = 0
+    made: list[int] = []
 
-        async def breathe() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
+    def stations() -> Iterator[StationView]:
+        for _ in range(SLICE_OBJECTS * 3):
+            made.append(turns)
+            yield station_view("CP-01")
 
-        breathing = asyncio.create_task(breathe())
-        await encode_list([station_view("CP-01")] * SLICE_OBJECTS * 10)
-        breathing.cancel()
-        return turns
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
 
-    assert run(count_turns()) >= 10
+    async def encode_meanwhile() -> None:
+        counting = asyncio.create_task(count_turns())
+        await asyncio.sleep(0)
+        await encode_list(stations())
+        counting.cancel()
+
+    run(encode_meanwhile())
+    assert set(Counter(made).values()) == {objects_a_turn}

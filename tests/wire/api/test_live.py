@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from sitecontroller.domain.events import (
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import Transaction, TransactionState
+from sitecontroller.domain.views import StationView
 from sitecontroller.wire import to_json
 from tests.support import eventually
 from tests.wire.api.site import AT, TOKEN, TX, FakeSite
@@ -118,6 +119,40 @@ def test_the_first_frame_is_everything(run):
     (frame,) = watch(run, count=0, site=site)
     assert (frame["seq"], frame["type"]) == (1, "snapshot")
     assert frame["snapshot"] == to_json(site.snapshot())
+
+
+class Unsteady(FakeSite):
+    """A site to which something happens whenever CP-02 is looked at."""
+
+    def __init__(self, happens: Callable[[FakeSite], None]) -> None:
+        super().__init__(stations=3)
+        self.happens = happens
+
+    def station_view(self, station_id: str) -> StationView | None:
+        if station_id == "CP-02":
+            self.happens(self)
+        return super().station_view(station_id)
+
+
+def test_what_changes_while_a_snapshot_is_made_follows_it(run):
+    def rename(site: FakeSite) -> None:
+        site.rename("CP-01", "later")
+        site.publish(StationChanged("CP-01"))
+
+    snapshot, changes = watch(run, site=Unsteady(rename))
+    assert snapshot["snapshot"]["stations"]["CP-01"]["name"] == "Charger CP-01"
+    assert changes["stations"]["CP-01"]["name"] == "later"
+
+
+def test_what_goes_while_a_snapshot_is_made_is_not_in_it(run):
+    (snapshot,) = watch(run, count=0, site=Unsteady(lambda site: site.alarms.clear()))
+    assert snapshot["snapshot"]["alarms"] == {}
+
+
+def test_a_site_that_changes_as_fast_as_it_is_told_holds_back_no_event(run):
+    site = Unsteady(lambda site: site.publish(StationChanged("CP-02")))
+    frames = watch(run, finished(1), count=2, site=site)
+    assert [frame["type"] for frame in frames] == ["snapshot", "changes", "event"]
 
 
 def test_a_change_is_the_whole_new_object(run):
