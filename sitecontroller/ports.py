@@ -154,6 +154,14 @@ class Receipt:
     body: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """A report that was kept; without a key it is an orphan."""
+
+    row_id: int
+    transaction_key: str | None
+
+
 class UnitOfWork(Protocol):
     """Rows as domain values, inside one savepoint. Synchronous: runs in the database's thread."""
 
@@ -186,6 +194,9 @@ class UnitOfWork(Protocol):
 
         `transaction_key` None keeps an orphan.
         """
+
+    def kept_report(self, report: TransactionReport) -> KeptReport | None:
+        """The row of the very same report, if it was kept before."""
 
     def orphan_reports(
         self, station_id: str, since: datetime

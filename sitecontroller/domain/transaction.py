@@ -16,6 +16,10 @@ from sitecontroller.domain.station import ChargingState, StationTime
 from sitecontroller.domain.tariff import Tariff
 
 
+REGISTER_JITTER_WH = 10.0
+"""A stop this little below its start is a rounding of the station's, and 0 energy."""
+
+
 class TransactionState(StrEnum):
     """Whether energy may still flow on it."""
 
@@ -32,8 +36,10 @@ class TransactionFlag(StrEnum):
     """Opened by an Updated or Ended event: its start never reached us (Q34)."""
     MISSING_STOP = "missing-stop"
     """Closed by us without the station's word (Q32)."""
+    STOP_GUESSED = "stop-guessed"
+    """Its stop named no known id; it was matched by card, meter and time (Q28)."""
     STOP_CORRECTED = "stop-corrected"
-    """The real stop came after we had closed it."""
+    """The real stop came after it had been closed without, or on a guess."""
     POWER_LOSS = "power-loss"
     """The station booted while it ran (Q13)."""
     REGISTER_DOUBTFUL = "register-doubtful"
@@ -165,6 +171,8 @@ class Transaction:
             return _wh(self.energy_corrected_wh)
         last = self.meter_stop_wh if self.meter_stop_wh is not None else self.meter_last_wh
         if last is None or self.meter_start_wh is None:
+            return None
+        if last < self.meter_start_wh - REGISTER_JITTER_WH:
             return None
         return max(Decimal(0), _wh(last) - _wh(self.meter_start_wh))
 

@@ -49,7 +49,9 @@ async def assemble(
         heartbeat_interval_s=config.ocpp.heartbeat_interval_s,
     )
     metering = MeteringService(clock, publisher)
-    transactions = TransactionService(store, clock, publisher, stations, alarms, background)
+    transactions = TransactionService(
+        config.topology, store, clock, publisher, stations, alarms, background
+    )
     load = LoadService(
         config.topology,
         config.load,

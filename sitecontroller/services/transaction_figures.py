@@ -6,24 +6,41 @@ What every rule of `transaction_rules` shares; pure but for `fact` and `tell`, w
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from decimal import Decimal
 
-from sitecontroller.domain.metering import MeterReading
+from sitecontroller.domain.metering import MeterReading, ReadingContext
 from sitecontroller.domain.rating import rate
-from sitecontroller.domain.transaction import Transaction, TransactionFlag
+from sitecontroller.domain.transaction import (
+    REGISTER_JITTER_WH,
+    Transaction,
+    TransactionFlag,
+)
 from sitecontroller.ports import UnitOfWork
 
 SEQ_NO_MISSING_MAX = 100
+ENERGY_WH_MAX = Decimal(1_000_000)
+"""No car takes more in a session; beyond it a person looks before anything is billed."""
+POWER_TOLERANCE = Decimal("1.2")
+ENERGY_SLACK_WH = Decimal(2_000)
+"""What an outlet may seem to exceed its power by: rounding, clocks, late first readings."""
 
 Flag = TransactionFlag
 
 
-def with_readings(transaction: Transaction, readings: Sequence[MeterReading]) -> Transaction:
-    """Take over the registers of new readings, in the order of their time."""
-    for reading in readings:
+def with_readings(
+    transaction: Transaction, readings: Sequence[MeterReading], *, ending: bool = False
+) -> Transaction:
+    """Take over the registers of new readings, in the order of their time.
+
+    Where the start's register isn't known the first reading stands for it, but never one that
+    came with the end, unless it says that it is from the beginning.
+    """
+    for reading in sorted(readings, key=lambda item: item.at):
         register_wh = reading.energy_import_wh
         if register_wh is None:
             continue
-        if transaction.meter_start_wh is None:
+        begins = reading.context is ReadingContext.BEGIN or not ending
+        if transaction.meter_start_wh is None and begins:
             transaction = dataclasses.replace(transaction, meter_start_wh=register_wh)
         last_at = transaction.meter_last_at
         if last_at is None or reading.at >= last_at:
@@ -53,18 +70,97 @@ def progressed(known: Transaction, seq_no: int | None, *, offline: bool) -> Tran
 
 
 def seen(known: Transaction, seq_no: int | None) -> bool:
-    """Whether an event of this sequence number has been recorded."""
-    if seq_no is None or known.seq_no_max is None:
+    """Whether an event of this sequence number has surely been recorded.
+
+    Beyond the tracked gaps nothing is sure: then it is taken, rather twice than never.
+    """
+    if seq_no is None or known.seq_no_max is None or seq_no > known.seq_no_max:
         return False
-    return seq_no <= known.seq_no_max and seq_no not in known.seq_no_missing
+    missing = known.seq_no_missing
+    if len(missing) >= SEQ_NO_MISSING_MAX and seq_no > missing[-1]:
+        return seq_no == known.seq_no_max
+    return seq_no not in missing
 
 
-def priced(transaction: Transaction) -> Transaction:
-    """Priced once it has ended and tariff and energy are known; never at 0 for want of one."""
+def with_trusted_energy(tx: UnitOfWork, transaction: Transaction) -> Transaction:
+    """Q31: stop less start where that can be right, else the sum of what the readings rose by.
+
+    It can't be right where the stop lies below the start, or below the highest register that
+    lasted: then the meter began anew in between. One odd reading changes nothing.
+    """
+    transaction = dataclasses.replace(transaction, energy_corrected_wh=None)
+    start_wh = transaction.meter_start_wh
+    stop_wh = first_known(transaction.meter_stop_wh, transaction.meter_last_wh)
+    doubtful = Flag.REGISTER_DOUBTFUL in transaction.flags
+    if start_wh is None or stop_wh is None:
+        return dataclasses.replace(transaction, flags=transaction.flags | {Flag.REGISTER_DOUBTFUL})
+    if stop_wh >= start_wh - REGISTER_JITTER_WH and not doubtful:
+        return transaction
+    registers = lasting_registers(start_wh, tx.readings(transaction.key), stop_wh)
+    began_anew = stop_wh < max(registers) - REGISTER_JITTER_WH
+    return dataclasses.replace(
+        transaction,
+        energy_corrected_wh=energy_from_registers(registers) if began_anew else None,
+        flags=transaction.flags | {Flag.REGISTER_DOUBTFUL},
+    )
+
+
+def lasting_registers(
+    start_wh: float, readings: Sequence[MeterReading], stop_wh: float
+) -> list[float]:
+    """The registers from start to stop, in order of time, without single odd ones.
+
+    A value is odd when its neighbours agree with each other but not with it.
+    """
+    between = [
+        reading.energy_import_wh
+        for reading in sorted(readings, key=lambda item: item.at)
+        if reading.energy_import_wh is not None
+    ]
+    kept = [start_wh]
+    for value, after in itertools.pairwise([*between, stop_wh]):
+        if kept[-1] <= after and not kept[-1] <= value <= after:
+            continue
+        kept.append(value)
+    return [*kept, stop_wh]
+
+
+def energy_from_registers(registers: Sequence[float]) -> float | None:
+    """Energy over registers that may restart at a lower value: the sum of what they rose by.
+
+    None where nothing was read between start and stop: then a fall says nothing about energy.
+    """
+    if len(registers) < 3:
+        return None
+    return sum(max(0.0, after - before) for before, after in itertools.pairwise(registers))
+
+
+def priced(transaction: Transaction, power_w_max: float | None) -> Transaction:
+    """Priced once it has ended and tariff and energy are known; never at 0 for want of one.
+
+    Energy that its outlet can't have delivered (`power_w_max`, None: unknown) isn't billed
+    unseen: it is flagged and waits for a person.
+    """
     energy_wh = transaction.energy_wh
-    if transaction.active or transaction.tariff is None or energy_wh is None:
+    if transaction.active:
+        return transaction
+    if energy_wh is None or _unbelievable(transaction, energy_wh, power_w_max):
+        doubtful = transaction.flags | {Flag.REGISTER_DOUBTFUL}
+        return dataclasses.replace(transaction, price=None, flags=doubtful)
+    if transaction.tariff is None:
         return transaction
     return dataclasses.replace(transaction, price=rate(transaction.tariff, energy_wh))
+
+
+def _unbelievable(transaction: Transaction, energy_wh: Decimal, power_w_max: float | None) -> bool:
+    if energy_wh > ENERGY_WH_MAX:
+        return True
+    clock_unknown = Flag.CLOCK_DOUBTFUL in transaction.flags or Flag.NO_START in transaction.flags
+    if power_w_max is None or clock_unknown or transaction.ended_at is None:
+        return False
+    until = max(transaction.ended_at, transaction.meter_last_at or transaction.ended_at)
+    hours = Decimal((until - transaction.started_at).total_seconds()) / 3600
+    return energy_wh > hours * Decimal(power_w_max) * POWER_TOLERANCE + ENERGY_SLACK_WH
 
 
 def fact(tx: UnitOfWork, transaction: Transaction, kind: str) -> Transaction:
@@ -85,40 +181,6 @@ def tell(tx: UnitOfWork, transaction: Transaction, kind: str) -> None:
         transaction,
         transaction.ended_at or transaction.started_at,
     )
-
-
-def with_trusted_energy(tx: UnitOfWork, transaction: Transaction) -> Transaction:
-    """Q31: where the registers can't be right, the sum of what the readings between rose by."""
-    start_wh = transaction.meter_start_wh
-    stop_wh = first_known(transaction.meter_stop_wh, transaction.meter_last_wh)
-    fell = start_wh is not None and stop_wh is not None and stop_wh < start_wh
-    unknown = start_wh is None or stop_wh is None
-    if not (fell or unknown or Flag.REGISTER_DOUBTFUL in transaction.flags):
-        return transaction
-    readings = tx.readings(transaction.key)
-    return dataclasses.replace(
-        transaction,
-        energy_corrected_wh=energy_from_readings(start_wh, readings, transaction.meter_stop_wh),
-        flags=transaction.flags | {Flag.REGISTER_DOUBTFUL},
-    )
-
-
-def energy_from_readings(
-    start_wh: float | None, readings: Sequence[MeterReading], stop_wh: float | None
-) -> float | None:
-    """Energy over registers that may restart at a lower value: the sum of what they rose by.
-
-    None when fewer than two registers are known.
-    """
-    between = [
-        reading.energy_import_wh
-        for reading in sorted(readings, key=lambda item: item.at)
-        if reading.energy_import_wh is not None
-    ]
-    registers = [value for value in (start_wh, *between, stop_wh) if value is not None]
-    if len(registers) < 2:
-        return None
-    return sum(max(0.0, after - before) for before, after in itertools.pairwise(registers))
 
 
 def first_known(*values: float | None) -> float | None:

@@ -1,17 +1,19 @@
 """What a station's word does to the stored transactions: the rules, inside one unit of work.
 
 Plain functions on `tx`: no await, no clock, no network. Reports may be late, doubled, out of order
-or missing, and energy is recorded whatever the token was. Criteria Q25 to Q37 live here.
+or missing, and energy is recorded whatever the token was. Criteria Q25 to Q37 live here; which
+transaction a report means is `transaction_matching`'s.
 """
 
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sitecontroller.domain.authorization import Authorization, AuthorizationStatus
-from sitecontroller.domain.ids import fold, new_ulid
+from sitecontroller.domain.authorization import Authorization, AuthorizationStatus, IdToken
+from sitecontroller.domain.ids import new_ulid
 from sitecontroller.domain.metering import TimeQuality
 from sitecontroller.domain.station import StationTime
+from sitecontroller.domain.topology import EvseKey, Topology
 from sitecontroller.domain.transaction import (
     Transaction,
     TransactionEnded,
@@ -33,12 +35,21 @@ from sitecontroller.services.transaction_figures import (
     with_readings,
     with_trusted_energy,
 )
+from sitecontroller.services.transaction_matching import (
+    CORRECTABLE,
+    Match,
+    meant_by_end,
+    meant_by_update,
+    orphan_stop_of,
+    orphans_told_by,
+    said_before,
+    same_token_as,
+    started_before,
+)
 
-RESENT_WITHIN = timedelta(days=30)
-"""How far back a resent start or an orphaned stop is looked for."""
-COMPLETES_WITHIN = timedelta(minutes=15)
-"""How long after its end a transaction still takes readings (Q35)."""
 CLOCK_TOLERANCE = timedelta(minutes=5)
+OPEN_PER_STATION_MAX = 50
+"""No station serves so many cars; what it makes up beyond is closed, oldest first."""
 
 Flag = TransactionFlag
 
@@ -55,82 +66,145 @@ class Outcome:
     repeated: bool = False
 
 
-# starts
-
-
-def record_start(tx: UnitOfWork, report: TransactionStarted) -> Outcome:
+def record_start(tx: UnitOfWork, report: TransactionStarted, topology: Topology) -> Outcome:
     """A station began a transaction: exactly one row, however often it says so (Q25, Q26)."""
-    known = _same_start(tx, report)
+    known = started_before(tx, report)
     if known is not None:
-        return _start_again(tx, known, report)
-    closed = _close_older(tx, report)
+        return _start_again(tx, known, report, topology)
+    closed = _close_older(tx, report, topology)
     authorization = _start_authorization(tx, report)
     transaction = _new_transaction(tx, report, authorization)
     tx.add_transaction(transaction)
     tx.add_report(transaction.key, report)
     if report.reading is not None:
         tx.add_reading(transaction.key, report.reading)
+        transaction = with_readings(transaction, (report.reading,))
+        tx.update_transaction(transaction)
     tell(tx, transaction, "TransactionStarted")
-    adopted = _adopt_orphan_stop(tx, transaction)
-    changed = (*closed, adopted or transaction)
-    return Outcome(
-        adopted or transaction, authorization, changed, began=True, ended=adopted is not None
+    orphan = orphan_stop_of(tx, transaction)
+    if orphan is None:
+        return Outcome(transaction, authorization, (*closed, transaction), began=True)
+    row_id, stop = orphan
+    tx.adopt_report(row_id, transaction.key)
+    ended = _ended(tx, Match(transaction, guessed=True), stop, topology)
+    return Outcome(ended, authorization, (*closed, ended), began=True, ended=True)
+
+
+def record_update(tx: UnitOfWork, report: TransactionUpdated, topology: Topology) -> Outcome:
+    """Readings, another state or a token for a transaction (Q34, Q35)."""
+    known = meant_by_update(tx, report)
+    if known is None and report.station_transaction_id is not None and report.seq_no is not None:
+        return _open_unannounced(tx, report, topology)
+    if known is None:
+        return Outcome(None)
+    if seen(known, report.seq_no):
+        return Outcome(known, _answer(tx, known, report.id_token, report.time.at), repeated=True)
+    for reading in report.readings:
+        tx.add_reading(known.key, reading)
+    updated = progressed(_placed(known, report), report.seq_no, offline=report.offline)
+    updated = with_readings(updated, report.readings, ending=not known.active)
+    if known.active and not report.offline and report.charging_state is not None:
+        updated = dataclasses.replace(updated, charging_state=report.charging_state)
+    if report.remote_start_id is not None:
+        updated = dataclasses.replace(updated, remote_start_id=report.remote_start_id)
+    authorization = _answer(tx, updated, report.id_token, report.time.at)
+    if authorization is not None and _takes_over(updated, report.id_token, authorization):
+        updated = _with_token(updated, report.id_token, authorization)
+        updated = fact(tx, updated, "TransactionUpdated")
+    elif not known.active:
+        updated = _settled(tx, updated, topology)
+        updated = fact(tx, updated, "TransactionCorrected")
+    else:
+        tx.update_transaction(updated)
+    return Outcome(updated, authorization, (updated,))
+
+
+def record_end(tx: UnitOfWork, report: TransactionEnded, topology: Topology) -> Outcome:
+    """A station ended a transaction; always kept, if need be as an orphan (Q28)."""
+    told = said_before(tx, report)
+    if told is not None or tx.kept_report(report) is not None:
+        return Outcome(told, _answer(tx, told, report.id_token, report.time.at), repeated=True)
+    station = topology.stations.get(report.station_id)
+    match = meant_by_end(tx, report, len(station.evses) if station is not None else 1)
+    if match is None and report.station_transaction_id is not None and report.seq_no is not None:
+        return _end_unannounced(tx, report, topology)
+    if match is None:
+        tx.add_report(None, report)
+        return Outcome(None)
+    known = match.transaction
+    authorization = _answer(tx, known, report.id_token, report.time.at)
+    tx.add_report(known.key, report)
+    if not known.active and not CORRECTABLE & known.flags:
+        return Outcome(known, authorization, repeated=True)
+    ended = _ended(tx, match, report, topology)
+    if not match.guessed:
+        for row_id in orphans_told_by(tx, ended):
+            tx.adopt_report(row_id, ended.key)
+    return Outcome(ended, authorization, (ended,), ended=True)
+
+
+def close_without_stop(
+    tx: UnitOfWork, transaction: Transaction, at: datetime, topology: Topology
+) -> Transaction:
+    """Q32: end a transaction whose stop never came, at its last trusted register."""
+    ended_at = max(transaction.started_at, transaction.meter_last_at or transaction.started_at)
+    ended = dataclasses.replace(
+        transaction,
+        state=TransactionState.ENDED,
+        ended_at=min(ended_at, max(at, transaction.started_at)),
+        charging_state=None,
+        flags=transaction.flags | {Flag.MISSING_STOP},
     )
+    return fact(tx, _settled(tx, ended, topology), "TransactionEnded")
 
 
-def _same_start(tx: UnitOfWork, report: TransactionStarted) -> Transaction | None:
-    if report.station_transaction_id is not None:
-        for known in tx.transactions_by_station_id(
-            report.station_id, report.station_transaction_id
-        ):
-            unreadable = known.active and report.time.quality is TimeQuality.RECEIVED
-            same_time = known.started_at == report.time.at
-            if same_time or unreadable or Flag.NO_START in known.flags:
-                return known
-        return None
-    for known in tx.recent_transactions(
-        report.station_id, report.evse_id, report.received_at - RESENT_WITHIN
-    ):
-        if known.meter_start_wh != report.meter_start_wh or not _same_token(known, report.id_token):
-            continue
-        if known.started_at == report.time.at:
-            return known
-        unreadable = report.time.quality is TimeQuality.RECEIVED
-        if unreadable and known.active and Flag.CLOCK_DOUBTFUL in known.flags:
-            return known
-    return None
-
-
-def _start_again(tx: UnitOfWork, known: Transaction, report: TransactionStarted) -> Outcome:
-    authorization = Authorization(known.authorization_status, None, known.parent_id_token)
+def _start_again(
+    tx: UnitOfWork, known: Transaction, report: TransactionStarted, topology: Topology
+) -> Outcome:
     tx.add_report(known.key, report)
     if Flag.NO_START not in known.flags:
-        return Outcome(known, authorization, repeated=True)
+        same = Authorization(known.authorization_status, None, known.parent_id_token)
+        return Outcome(known, same, repeated=True)
     authorization = _start_authorization(tx, report, but=known)
     completed = dataclasses.replace(
         known,
+        evse_id=report.evse_id,
+        connector_id=report.connector_id,
         started_at=report.time.at,
         id_token=report.id_token or known.id_token,
         authorization_status=authorization.status,
-        meter_start_wh=first_known(report.meter_start_wh, known.meter_start_wh),
+        remote_start_id=(
+            known.remote_start_id if report.remote_start_id is None else report.remote_start_id
+        ),
+        meter_start_wh=first_known(_start_register(report), known.meter_start_wh),
+        tariff=tx.tariff_at(report.time.at),
         flags=known.flags - {Flag.NO_START},
     )
+    if report.reading is not None:
+        tx.add_reading(known.key, report.reading)
     completed = progressed(completed, report.seq_no, offline=report.offline)
-    completed = fact(tx, priced(completed), "TransactionCorrected")
+    if not completed.active:
+        completed = _settled(tx, completed, topology)
+    completed = fact(tx, completed, "TransactionCorrected")
     return Outcome(completed, authorization, (completed,))
 
 
-def _close_older(tx: UnitOfWork, report: TransactionStarted) -> tuple[Transaction, ...]:
+def _close_older(
+    tx: UnitOfWork, report: TransactionStarted, topology: Topology
+) -> tuple[Transaction, ...]:
     """Q32: an EVSE serves one car; a new start ends what began before it and never ended.
 
     So does a start that uses an open transaction's id again: ids are unique among open ones.
     """
     reused = report.station_transaction_id
+    open_here = tx.open_transactions(report.station_id)
+    too_many = len(open_here) - OPEN_PER_STATION_MAX + 1
     return tuple(
-        close_without_stop(tx, older, report.time.at)
-        for older in tx.open_transactions(report.station_id)
+        close_without_stop(tx, older, report.time.at, topology)
+        for number, older in enumerate(open_here)
         if (older.evse_id == report.evse_id and older.started_at <= report.time.at)
         or older.station_transaction_id == reused
+        or number < too_many
     )
 
 
@@ -140,7 +214,7 @@ def _start_authorization(
     if report.id_token is None:
         return Authorization(AuthorizationStatus.UNKNOWN)
     authorization = authorize_at(tx, None, report.id_token, report.time.at)
-    own = but is not None and but.active and _same_token(but, report.id_token)
+    own = but is not None and but.active and same_token_as(but, report.id_token)
     if own and authorization.status is AuthorizationStatus.CONCURRENT_TX:
         return Authorization(AuthorizationStatus.ACCEPTED, authorization.expires_at)
     return authorization
@@ -159,8 +233,6 @@ def _new_transaction(
     tariff = tx.tariff_at(report.time.at)
     if tariff is None:
         flags.add(Flag.UNPRICED)
-    register_wh = report.reading.energy_import_wh if report.reading else None
-    meter_start_wh = first_known(report.meter_start_wh, register_wh)
     return Transaction(
         key=new_ulid(report.received_at),
         station_id=report.station_id,
@@ -175,9 +247,7 @@ def _new_transaction(
         start_received_at=report.received_at,
         id_token=report.id_token,
         parent_id_token=authorization.parent_id_token,
-        meter_start_wh=meter_start_wh,
-        meter_last_wh=meter_start_wh,
-        meter_last_at=report.time.at if meter_start_wh is not None else None,
+        meter_start_wh=_start_register(report),
         charging_state=report.charging_state,
         remote_start_id=report.remote_start_id,
         seq_no_max=report.seq_no,
@@ -187,76 +257,10 @@ def _new_transaction(
     )
 
 
-def _adopt_orphan_stop(tx: UnitOfWork, transaction: Transaction) -> Transaction | None:
-    """A stop that came before its start (Q30, Q33)."""
-    since = transaction.start_received_at - RESENT_WITHIN
-    for row_id, report in tx.orphan_reports(transaction.station_id, since):
-        if isinstance(report, TransactionEnded) and _fits(transaction, report):
-            tx.adopt_report(row_id, transaction.key)
-            return _ended(tx, transaction, report)
-    return None
-
-
-# updates
-
-
-def record_update(tx: UnitOfWork, report: TransactionUpdated) -> Outcome:
-    """Readings, another state or a token for a transaction, found by id or by EVSE (Q34, Q35)."""
-    known = _find_for_update(tx, report)
-    if known is None and report.station_transaction_id is not None and report.seq_no is not None:
-        return _open_unannounced(tx, report)
-    if known is None:
-        return Outcome(None)
-    if seen(known, report.seq_no):
-        return Outcome(known, repeated=True)
-    for reading in report.readings:
-        tx.add_reading(known.key, reading)
-    updated = progressed(known, report.seq_no, offline=report.offline)
-    updated = with_readings(updated, report.readings)
-    if known.active and not report.offline and report.charging_state is not None:
-        updated = dataclasses.replace(updated, charging_state=report.charging_state)
-    if report.remote_start_id is not None:
-        updated = dataclasses.replace(updated, remote_start_id=report.remote_start_id)
-    authorization = None
-    if report.id_token is not None and known.id_token is None:
-        authorization = authorize_at(tx, None, report.id_token, report.time.at)
-        updated = dataclasses.replace(
-            updated,
-            id_token=report.id_token,
-            authorization_status=authorization.status,
-            parent_id_token=authorization.parent_id_token,
-            flags=updated.flags if authorization.accepted else updated.flags | {Flag.REFUSED_TOKEN},
-        )
-        updated = fact(tx, updated, "TransactionUpdated")
-    elif not known.active:
-        updated = fact(tx, priced(updated), "TransactionCorrected")
-    else:
-        tx.update_transaction(updated)
-    return Outcome(updated, authorization, (updated,))
-
-
-def _find_for_update(tx: UnitOfWork, report: TransactionUpdated) -> Transaction | None:
-    if report.station_transaction_id is not None:
-        for known in tx.transactions_by_station_id(
-            report.station_id, report.station_transaction_id
-        ):
-            if known.active or _just_ended(known, report.received_at) or report.seq_no is not None:
-                return known
-        if report.seq_no is not None:
-            return None
-    if report.evse_id is None:
-        return None
-    open_here = tx.open_transactions(report.station_id, report.evse_id)
-    return open_here[-1] if open_here else None
-
-
-def _just_ended(known: Transaction, at: datetime) -> bool:
-    return known.end_received_at is not None and at - known.end_received_at <= COMPLETES_WITHIN
-
-
-def _open_unannounced(tx: UnitOfWork, report: TransactionUpdated | TransactionEnded) -> Outcome:
+def _open_unannounced(
+    tx: UnitOfWork, report: TransactionUpdated | TransactionEnded, topology: Topology
+) -> Outcome:
     """Q34: an Updated or Ended without its Started opens the transaction."""
-    registers = [r.energy_import_wh for r in report.readings if r.energy_import_wh is not None]
     started = TransactionStarted(
         station_id=report.station_id,
         evse_id=report.evse_id or 1,
@@ -265,83 +269,50 @@ def _open_unannounced(tx: UnitOfWork, report: TransactionUpdated | TransactionEn
         time=report.time,
         received_at=report.received_at,
         station_transaction_id=report.station_transaction_id,
-        meter_start_wh=registers[0] if registers else None,
-        charging_state=getattr(report, "charging_state", None),
+        charging_state=report.charging_state if isinstance(report, TransactionUpdated) else None,
         seq_no=report.seq_no,
         offline=report.offline,
     )
+    closed = _close_older(tx, started, topology)
     authorization = _start_authorization(tx, started)
     transaction = _new_transaction(tx, started, authorization)
+    ending = isinstance(report, TransactionEnded)
+    transaction = with_readings(transaction, report.readings, ending=ending)
     transaction = dataclasses.replace(transaction, flags=transaction.flags | {Flag.NO_START})
     tx.add_transaction(transaction)
     for reading in report.readings:
         tx.add_reading(transaction.key, reading)
     tell(tx, transaction, "TransactionStarted")
-    return Outcome(transaction, authorization, (transaction,), began=True)
+    answered = authorization if report.id_token is not None else None
+    return Outcome(transaction, answered, (*closed, transaction), began=True)
 
 
-# ends
+def _end_unannounced(tx: UnitOfWork, report: TransactionEnded, topology: Topology) -> Outcome:
+    opened = _open_unannounced(tx, report, topology)
+    assert opened.transaction is not None
+    tx.add_report(opened.transaction.key, report)
+    bare = dataclasses.replace(report, readings=())
+    ended = _ended(tx, Match(opened.transaction), bare, topology)
+    return Outcome(
+        ended, opened.authorization, (*opened.changed[:-1], ended), began=True, ended=True
+    )
 
 
-def record_end(tx: UnitOfWork, report: TransactionEnded) -> Outcome:
-    """A station ended a transaction; always kept, if need be as an orphan (Q28)."""
-    known = _find_for_end(tx, report)
-    if known is None and report.station_transaction_id is not None and report.seq_no is not None:
-        opened = _open_unannounced(tx, report)
-        assert opened.transaction is not None
-        tx.add_report(opened.transaction.key, report)
-        ended = _ended(tx, opened.transaction, report)
-        return Outcome(ended, opened.authorization, (ended,), began=True, ended=True)
-    if known is None:
-        tx.add_report(None, report)
-        return Outcome(None)
-    fresh = tx.add_report(known.key, report)
-    if not known.active and Flag.MISSING_STOP not in known.flags:
-        return Outcome(known, repeated=True)
-    for reading in report.readings if fresh else ():
-        tx.add_reading(known.key, reading)
-    ended = _ended(tx, known, report)
-    return Outcome(ended, None, (ended,), ended=True)
-
-
-def _find_for_end(tx: UnitOfWork, report: TransactionEnded) -> Transaction | None:
-    if report.station_transaction_id is not None:
-        known = tx.transactions_by_station_id(report.station_id, report.station_transaction_id)
-        if known:
-            return next((item for item in known if item.active), known[0])
-        if report.seq_no is not None:
-            return None
-    fitting = [
-        item
-        for item in tx.open_transactions(report.station_id, report.evse_id)
-        if _fits(item, report)
-    ]
-    if not fitting:
-        return None
-    same_token = [item for item in fitting if _same_token(item, report.id_token)]
-    return (same_token or fitting)[-1] if len(fitting) == 1 or same_token else None
-
-
-def _fits(transaction: Transaction, report: TransactionEnded) -> bool:
-    """Whether a stop that names no known id can be this transaction's: EVSE, tag, meter, time."""
-    if report.evse_id is not None and report.evse_id != transaction.evse_id:
-        return False
-    if report.id_token is not None and not _same_token(transaction, report.id_token):
-        return False
-    start_wh, stop_wh = transaction.meter_start_wh, report.meter_stop_wh
-    if start_wh is not None and stop_wh is not None and stop_wh < start_wh:
-        return False
-    return report.time.at >= transaction.started_at - CLOCK_TOLERANCE
-
-
-def _ended(tx: UnitOfWork, known: Transaction, report: TransactionEnded) -> Transaction:
+def _ended(
+    tx: UnitOfWork, match: Match, report: TransactionEnded, topology: Topology
+) -> Transaction:
     """The transaction with its end applied, priced and told."""
+    known = match.transaction
     corrected = not known.active
-    ended = progressed(known, report.seq_no, offline=report.offline)
-    ended = with_readings(ended, report.readings)
-    flags = ended.flags - {Flag.MISSING_STOP}
+    for reading in report.readings:
+        tx.add_reading(known.key, reading)
+    ended = progressed(_placed(known, report), report.seq_no, offline=report.offline)
+    ended = with_readings(ended, report.readings, ending=True)
+    flags = ended.flags - CORRECTABLE
     if corrected:
         flags |= {Flag.STOP_CORRECTED}
+    if match.guessed:
+        flags |= {Flag.STOP_GUESSED}
     doubtful = (
         report.time.quality is TimeQuality.RECEIVED
         or _in_future(report.time, report.received_at)
@@ -359,30 +330,63 @@ def _ended(tx: UnitOfWork, known: Transaction, report: TransactionEnded) -> Tran
         charging_state=None,
         flags=flags,
     )
-    ended = with_trusted_energy(tx, ended)
-    return fact(tx, priced(ended), "TransactionCorrected" if corrected else "TransactionEnded")
+    ended = _settled(tx, ended, topology)
+    return fact(tx, ended, "TransactionCorrected" if corrected else "TransactionEnded")
 
 
-def close_without_stop(tx: UnitOfWork, transaction: Transaction, at: datetime) -> Transaction:
-    """Q32: end a transaction whose stop never came, at its last trusted register."""
-    ended_at = max(transaction.started_at, transaction.meter_last_at or transaction.started_at)
-    ended = dataclasses.replace(
-        transaction,
-        state=TransactionState.ENDED,
-        ended_at=min(ended_at, max(at, transaction.started_at)),
-        charging_state=None,
-        flags=transaction.flags | {Flag.MISSING_STOP},
+def _settled(tx: UnitOfWork, transaction: Transaction, topology: Topology) -> Transaction:
+    """An ended transaction with its energy and price worked out (again)."""
+    evse = topology.evse(EvseKey(transaction.station_id, transaction.evse_id))
+    transaction = with_trusted_energy(tx, transaction)
+    return priced(transaction, evse.power_w_max if evse is not None else None)
+
+
+def _placed(known: Transaction, report: TransactionUpdated | TransactionEnded) -> Transaction:
+    """A transaction opened without its start takes the EVSE that an event names at last."""
+    if Flag.NO_START not in known.flags or report.evse_id is None:
+        return known
+    return dataclasses.replace(
+        known, evse_id=report.evse_id, connector_id=report.connector_id or known.connector_id
     )
-    ended = with_trusted_energy(tx, ended)
-    return fact(tx, priced(ended), "TransactionEnded")
 
 
-def _same_token(known: Transaction, id_token: object) -> bool:
-    ours = known.id_token.id_token if known.id_token is not None else None
-    theirs = getattr(id_token, "id_token", None)
-    if ours is None or theirs is None:
-        return ours is theirs
-    return fold(ours) == fold(theirs)
+def _answer(
+    tx: UnitOfWork, known: Transaction | None, id_token: IdToken | None, at: datetime
+) -> Authorization | None:
+    """What a card shown with an event is worth; None when none was shown."""
+    if id_token is None:
+        return None
+    if known is not None and known.id_token is not None and same_token_as(known, id_token):
+        return Authorization(known.authorization_status, None, known.parent_id_token)
+    return authorize_at(tx, None, id_token, at)
+
+
+def _takes_over(known: Transaction, id_token: IdToken | None, authorization: Authorization) -> bool:
+    """A first card always counts; a good one replaces one that was refused."""
+    if not known.active or same_token_as(known, id_token):
+        return False
+    refused = Flag.REFUSED_TOKEN in known.flags
+    return known.id_token is None or (refused and authorization.accepted)
+
+
+def _with_token(
+    known: Transaction, id_token: IdToken | None, authorization: Authorization
+) -> Transaction:
+    flags = known.flags - {Flag.REFUSED_TOKEN}
+    return dataclasses.replace(
+        known,
+        id_token=id_token,
+        authorization_status=authorization.status,
+        parent_id_token=authorization.parent_id_token,
+        flags=flags if authorization.accepted else flags | {Flag.REFUSED_TOKEN},
+    )
+
+
+def _start_register(report: TransactionStarted) -> float | None:
+    """The register at the start: said outright, or the reading that came with it."""
+    if report.meter_start_wh is not None or report.reading is None:
+        return report.meter_start_wh
+    return report.reading.energy_import_wh
 
 
 def _in_future(time: StationTime, received_at: datetime) -> bool:

@@ -21,7 +21,7 @@ from sitecontroller.domain.events import (
     TransactionChanged,
 )
 from sitecontroller.domain.station import ConnectorStatus
-from sitecontroller.domain.topology import EvseKey
+from sitecontroller.domain.topology import EvseKey, Topology
 from sitecontroller.domain.transaction import (
     Transaction,
     TransactionEnded,
@@ -29,7 +29,7 @@ from sitecontroller.domain.transaction import (
     TransactionStarted,
     TransactionUpdated,
 )
-from sitecontroller.ports import Clock, Store, UnitOfWork
+from sitecontroller.ports import Clock, LimitSuperseded, Store, UnitOfWork
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
@@ -65,6 +65,7 @@ class TransactionService:
 
     def __init__(
         self,
+        topology: Topology,
         store: Store,
         clock: Clock,
         publisher: Publisher,
@@ -72,6 +73,7 @@ class TransactionService:
         alarms: AlarmService,
         background: Background,
     ) -> None:
+        self._topology = topology
         self._store = store
         self._clock = clock
         self._publisher = publisher
@@ -83,7 +85,7 @@ class TransactionService:
         self._newest: dict[EvseKey, Transaction] = {}
         self._recent: deque[Transaction] = deque(maxlen=RECENT_MAX)
         self._heard_s: dict[str, float] = {}
-        self._available_s: dict[EvseKey, float] = {}
+        self._available_s: dict[str, float] = {}
         self.energy_ended_wh = Decimal(0)
         publisher.subscribe(self._on_event)
 
@@ -96,7 +98,7 @@ class TransactionService:
 
     async def started(self, report: TransactionStarted) -> StartOutcome:
         """A station began one; stored whatever the token is worth (Q26)."""
-        outcome = await self._store.commit(record_start, report)
+        outcome = await self._store.commit(record_start, report, self._topology)
         assert outcome.transaction is not None, "a start always makes or finds a transaction"
         assert outcome.authorization is not None, "a start always decides on its token"
         self._tell(outcome)
@@ -106,7 +108,7 @@ class TransactionService:
 
     async def updated(self, report: TransactionUpdated) -> Authorization | None:
         """A station reports on one; the answer for a token shown with it, if any."""
-        outcome = await self._store.commit(record_update, report)
+        outcome = await self._store.commit(record_update, report, self._topology)
         self._tell(outcome)
         self._ask_for_missing(outcome)
         if outcome.transaction is not None and outcome.transaction.active:
@@ -117,7 +119,7 @@ class TransactionService:
 
     async def ended(self, report: TransactionEnded) -> Authorization | None:
         """A station ended one; always acknowledged (Q28)."""
-        outcome = await self._store.commit(record_end, report)
+        outcome = await self._store.commit(record_end, report, self._topology)
         if outcome.transaction is None:
             log.warning(
                 "%s: a stop without its transaction is kept id=%s",
@@ -150,7 +152,10 @@ class TransactionService:
         now_s = self._clock.monotonic_s()
         for transaction in tuple(self._active.values()):
             if self._is_over(transaction, now_s):
-                await self._close(transaction.key)
+                try:
+                    await self._close(transaction.key)
+                except OperatingError as error:
+                    log.error("transaction %s: not closed: %s", transaction.key, error.detail)
 
     def _is_over(self, transaction: Transaction, now_s: float) -> bool:
         key = EvseKey(transaction.station_id, transaction.evse_id)
@@ -166,12 +171,13 @@ class TransactionService:
             and evse.connector_status is ConnectorStatus.AVAILABLE
         )
         if not available:
-            self._available_s.pop(key, None)
+            self._available_s.pop(transaction.key, None)
             return False
-        return now_s - self._available_s.setdefault(key, now_s) > AVAILABLE_CLOSES_AFTER_S
+        since_s = self._available_s.setdefault(transaction.key, now_s)
+        return now_s - since_s > AVAILABLE_CLOSES_AFTER_S
 
     async def _close(self, key: str) -> None:
-        closed = await self._store.commit(_close_open, key, self._clock.now())
+        closed = await self._store.commit(_close_open, key, self._clock.now(), self._topology)
         if closed is not None:
             log.warning(
                 "%s/%d: closed without the charger's stop transaction=%s",
@@ -232,6 +238,7 @@ class TransactionService:
         self._index(EvseKey(transaction.station_id, transaction.evse_id))
         self._heard_s.pop(transaction.key, None)
         self._asked_for.discard(transaction.key)
+        self._available_s.pop(transaction.key, None)
         for index, item in enumerate(self._recent):
             if item.key == transaction.key:
                 self._recent[index] = transaction
@@ -249,7 +256,7 @@ class TransactionService:
                 transaction.price.total.amount if transaction.price else None,
                 transaction.stop_reason,
             )
-        if transaction.price is None or TransactionFlag.REGISTER_DOUBTFUL in transaction.flags:
+        if transaction.price is None or _REVIEWED & transaction.flags:
             self._alarms.raise_(
                 "transaction-review",
                 transaction.key,
@@ -301,12 +308,23 @@ class TransactionService:
             self._alarms.raise_("charging-refused-token", subject, evse=subject)
 
 
+_REVIEWED = frozenset(
+    {
+        TransactionFlag.REGISTER_DOUBTFUL,
+        TransactionFlag.STOP_GUESSED,
+        TransactionFlag.REFUSED_TOKEN,
+        TransactionFlag.NO_START,
+    }
+)
+"""A session that ends with one of these is looked at by a person."""
 _FREE_TO_CHARGE = (AuthorizationStatus.ACCEPTED, AuthorizationStatus.UNKNOWN)
 
 
 async def _quietly(call: Coroutine[Any, Any, None]) -> None:
     try:
         await call
+    except LimitSuperseded:
+        log.info("missing events: asked for already")
     except OperatingError as error:
         log.warning("missing events: %s", error.detail)
 
@@ -315,11 +333,11 @@ def _open_transactions(tx: UnitOfWork) -> tuple[Transaction, ...]:
     return tuple(tx.open_transactions())
 
 
-def _close_open(tx: UnitOfWork, key: str, at: datetime) -> Transaction | None:
+def _close_open(tx: UnitOfWork, key: str, at: datetime, topology: Topology) -> Transaction | None:
     transaction = tx.transaction(key)
     if transaction is None or not transaction.active:
         return None
-    return close_without_stop(tx, transaction, at)
+    return close_without_stop(tx, transaction, at, topology)
 
 
 def _flag(tx: UnitOfWork, key: str, flag: TransactionFlag) -> Transaction | None:

@@ -24,6 +24,7 @@ from sitecontroller.domain.transaction import (
     TransactionStarted,
     TransactionUpdated,
 )
+from sitecontroller.ports import KeptReport
 from sitecontroller.storage.schema import ORPHAN, reading, reading_series, report, transaction
 from sitecontroller.storage.statements import (
     Row,
@@ -60,6 +61,11 @@ _ORPHANS = Statement(
         report.c.received_at >= parameter("since", report.c.received_at),
     )
     .order_by(report.c.received_at, report.c.row_id)
+)
+_KEPT = Statement(
+    select(report.c.row_id, report.c.transaction_key).where(
+        report.c.identity == parameter("identity", report.c.identity)
+    )
 )
 _ADOPT = Statement(
     update(report).where(report.c.row_id == parameter("adopted_row_id")),
@@ -111,6 +117,12 @@ class ReportRows:
             "body": said,
         }
         return _ADD_REPORT.run(self.connection, row) == 1
+
+    def kept_report(self, report: TransactionReport) -> KeptReport | None:
+        """The row of the very same report, if it was kept before."""
+        identity = _identity(_brief(report), type(report).__name__)
+        row = _KEPT.one(self.connection, {"identity": identity})
+        return None if row is None else KeptReport(row["row_id"], row["transaction_key"])
 
     def orphan_reports(
         self, station_id: str, since: datetime

@@ -50,7 +50,7 @@ def site_config(directory: Path, **ocpp: Any) -> SiteConfig:
                 {
                     "id": station_id,
                     "circuit": "main",
-                    "evses": [{"current_a_max": 16} for _ in range(EVSES_EACH)],
+                    "evses": [{"current_a_max": 63} for _ in range(EVSES_EACH)],
                 }
                 for station_id in STATIONS
             ],

@@ -10,7 +10,8 @@ from tests.support import eventually
 from tests.wire.charger import Charger
 from tests.wire.site import TestSite, boot201, instant, running_site
 
-START_AT = datetime.now(UTC) - timedelta(minutes=30)
+START_AT = datetime.now(UTC) - timedelta(minutes=60)
+MINUTES_APART = 10
 Flag = TransactionFlag
 
 
@@ -22,7 +23,9 @@ def event(
     minutes: float | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    at = instant(START_AT + timedelta(minutes=seq_no if minutes is None else minutes))
+    at = instant(
+        START_AT + timedelta(minutes=seq_no * MINUTES_APART if minutes is None else minutes)
+    )
     payload: dict[str, Any] = {
         "eventType": kind,
         "timestamp": at,
@@ -156,7 +159,7 @@ def test_a_reused_transaction_id_is_a_new_session(scene):
     async def play(site: TestSite, charger: Charger) -> None:
         await charger.call("TransactionEvent", event("Started", 0, 1000))
         await charger.call("TransactionEvent", event("Ended", 1, 2000))
-        await charger.call("TransactionEvent", event("Started", 0, 2000, minutes=10))
+        await charger.call("TransactionEvent", event("Started", 0, 2000, minutes=20))
         assert [row.state.value for row in await site.rows()] == ["ended", "active"]
 
     scene(play)
@@ -170,5 +173,104 @@ def test_a_station_cannot_touch_another_stations_transaction(scene):
             await other.call("TransactionEvent", event("Ended", 1, 99_000))
         mine = next(row for row in await site.rows() if row.station_id == "CP-01")
         assert mine.active
+
+    scene(play)
+
+
+def test_q34_a_reused_id_whose_start_was_lost_is_a_session_of_its_own(scene):
+    async def play(site: TestSite, charger: Charger) -> None:
+        await charger.call("TransactionEvent", event("Started", 0, 1000))
+        await charger.call("TransactionEvent", event("Ended", 1, 2000))
+        evse = {"id": 1, "connectorId": 1}
+        await charger.call("TransactionEvent", event("Updated", 1, 2000, minutes=30, evse=evse))
+        await charger.call("TransactionEvent", event("Ended", 2, 9000, minutes=50))
+        first, second = await site.rows()
+        assert first.energy_wh == 1000
+        assert second.energy_wh == 7000
+        assert Flag.NO_START in second.flags
+
+    scene(play)
+
+
+def test_q34_a_new_start_never_rewrites_an_old_bill(scene):
+    async def play(site: TestSite, charger: Charger) -> None:
+        await charger.call("TransactionEvent", event("Ended", 5, 2000, minutes=10))
+        await charger.call("TransactionEvent", event("Started", 0, 9000, minutes=30))
+        old, new = await site.rows()
+        assert old.meter_last_wh == 2000
+        assert new.active
+        assert new.meter_start_wh == 9000
+
+    scene(play)
+
+
+@pytest.mark.parametrize("corrected", [0, 7], ids=["clock never set", "clock put right meanwhile"])
+def test_q25_a_started_event_resent_with_another_stamp_is_the_same_start(scene, corrected):
+    async def play(site: TestSite, charger: Charger) -> None:
+        first = event("Started", 0, 1000)
+        again = dict(first, timestamp=instant(START_AT + timedelta(minutes=corrected)))
+        if not corrected:
+            again["timestamp"] = first["timestamp"] = "1970-01-01T00:00:03Z"
+        await charger.call("TransactionEvent", first)
+        await charger.call("TransactionEvent", again)
+        await charger.call("TransactionEvent", event("Ended", 1, 6000))
+        await charger.call("TransactionEvent", again)
+        assert len(await site.rows()) == 1
+
+    scene(play)
+
+
+def test_a_card_shown_with_an_event_always_gets_an_answer(scene):
+    async def play(site: TestSite, charger: Charger) -> None:
+        await charger.call("TransactionEvent", event("Started", 0, 1000))
+        card = {"idToken": "CARD0001", "type": "ISO14443"}
+        for payload in (
+            event("Updated", 1, 2000, idToken=card),
+            event("Updated", 1, 2000, idToken=card),
+            event("Ended", 2, 3000, idToken=card),
+        ):
+            answer = await charger.call("TransactionEvent", payload)
+            assert answer["idTokenInfo"]["status"] == "Accepted"
+
+    scene(play)
+
+
+def test_a_good_card_takes_over_from_a_refused_one(scene):
+    async def play(site: TestSite, charger: Charger) -> None:
+        stranger = {"idToken": "STRANGER", "type": "ISO14443"}
+        refused = await charger.call(
+            "TransactionEvent", event("Started", 0, 1000, idToken=stranger)
+        )
+        assert refused["idTokenInfo"]["status"] == "Invalid"
+        card = {"idToken": "CARD0001", "type": "ISO14443"}
+        answer = await charger.call("TransactionEvent", event("Updated", 1, 1000, idToken=card))
+        assert answer["idTokenInfo"]["status"] == "Accepted"
+        row = await site.row()
+        assert row.id_token is not None
+        assert row.id_token.id_token == "CARD0001"
+        assert Flag.REFUSED_TOKEN not in row.flags
+
+    scene(play)
+
+
+def test_q34_a_session_opened_without_its_evse_takes_the_one_named_later(scene):
+    async def play(site: TestSite, charger: Charger) -> None:
+        await charger.call("TransactionEvent", event("Updated", 1, 2000))
+        evse = {"id": 2, "connectorId": 1}
+        await charger.call("TransactionEvent", event("Updated", 2, 3000, evse=evse))
+        assert (await site.row()).evse_id == 2
+
+    scene(play)
+
+
+def test_q34_events_beyond_the_counted_gap_are_taken(scene):
+    async def play(site: TestSite, charger: Charger) -> None:
+        await charger.call("TransactionEvent", event("Started", 0, 1000, minutes=0))
+        await charger.call("TransactionEvent", event("Updated", 300, 5000, minutes=20))
+        late = event("Updated", 250, 4000, minutes=15, offline=True)
+        await charger.call("TransactionEvent", late)
+        row = await site.row()
+        readings = await site.site.store.read(lambda tx: tx.readings(row.key))
+        assert 4000 in [reading.energy_import_wh for reading in readings]
 
     scene(play)
