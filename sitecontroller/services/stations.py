@@ -21,7 +21,6 @@ from sitecontroller.domain.events import (
 )
 from sitecontroller.domain.ids import fold
 from sitecontroller.domain.station import (
-    ChargingState,
     ConnectorStatus,
     RegistrationStatus,
     StationBooted,
@@ -33,12 +32,25 @@ from sitecontroller.ports import Clock, StationLink, StationRecord, Store, UnitO
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.credentials import password_matches
+from sitecontroller.services.evse_state import (
+    CONNECTORS_MAX,
+    evse_states,
+    fault_text,
+    told,
+)
+from sitecontroller.services.evse_state import (
+    EvseState as EvseState,
+)
+from sitecontroller.services.new_stations import NewStations
 
 log = logging.getLogger(__name__)
 
 WARNINGS_MAX = 20
-NEW_STATIONS_MAX = 50
 OFFLINE_ALARM_AFTER_S = 60.0
+UNKNOWN_EVSE = "reports EVSEs that site.toml doesn't have; they are ignored"
+UNKNOWN_CONNECTOR = (
+    f"reports connectors other than 1 to {CONNECTORS_MAX} of an EVSE; they are ignored"
+)
 
 
 class LoginVerdict(StrEnum):
@@ -56,39 +68,6 @@ class BootAnswer:
 
     status: RegistrationStatus
     interval_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class EvseState:
-    """What an EVSE last said of itself."""
-
-    connectors: dict[int, ConnectorStatus] = field(default_factory=dict)
-    charging_state: ChargingState | None = None
-    finishing: bool = False
-    error: str | None = None
-    online: bool = False
-
-    @property
-    def connector_status(self) -> ConnectorStatus:
-        """The worst of its connectors: an EVSE serves one car at a time."""
-        for status in _WORST_FIRST:
-            if status in self.connectors.values():
-                return status
-        return ConnectorStatus.UNKNOWN
-
-    @property
-    def plugged(self) -> bool:
-        """Whether a car is connected, as far as the station says."""
-        return self.connector_status is ConnectorStatus.OCCUPIED
-
-
-_WORST_FIRST = (
-    ConnectorStatus.FAULTED,
-    ConnectorStatus.UNAVAILABLE,
-    ConnectorStatus.OCCUPIED,
-    ConnectorStatus.RESERVED,
-    ConnectorStatus.AVAILABLE,
-)
 
 
 @dataclass(slots=True)
@@ -135,8 +114,7 @@ class StationService:
             for station in topology.stations.values()
         }
         publisher.subscribe(self._on_event)
-        self._new: dict[str, NewStationView] = {}
-        self._new_links: dict[str, StationLink] = {}
+        self._new = NewStations(store, clock, publisher)
         self._facts: dict[str, Any] = {}
         self.commissioning_until: datetime | None = None
 
@@ -148,7 +126,9 @@ class StationService:
             state = self._states.get(record.station_id)
             if state is not None:
                 state.record = record
-                state.evses = _evse_states(state.station, record)
+                state.evses = evse_states(state.station, record)
+        await self._new.load()
+        self._forget_alarms_of_strangers()
 
     # what the edge asks and tells
 
@@ -160,13 +140,20 @@ class StationService:
     async def authenticate(
         self, station_id: str, password: bytes | None, address: str
     ) -> LoginVerdict:
-        """Check a log-in. Takes the same work for known and unknown ids."""
+        """Check a log-in. Takes the same work for known and unknown ids.
+
+        A station that shows the password made for it is admitted, even when a crash kept us from
+        noting that it took it.
+        """
         station = self.find(station_id)
         kept = None if station is None else self._states[station.station_id].record.password_hash
-        matches = password_matches(self._pepper, kept, password or b"")
-        if station is not None and kept is not None:
-            return LoginVerdict.ACCEPTED if matches else LoginVerdict.REFUSED
-        if self.commissioning:
+        candidate = None if station is None else self._new.candidate(station_id)
+        matches = password_matches(self._pepper, kept or candidate, password or b"")
+        if station is not None and matches:
+            if kept is None and candidate is not None:
+                await self.admit(station.station_id, candidate)
+            return LoginVerdict.ACCEPTED
+        if kept is None and self.commissioning and not self._new.rejected(station_id):
             return LoginVerdict.COMMISSIONING
         return LoginVerdict.REFUSED
 
@@ -180,7 +167,7 @@ class StationService:
         now = self._clock.now()
         state = self._states.get(link.station_id)
         if state is None or not self.admitted(link.station_id):
-            self._knocked(link, address, now)
+            self._new.knocked(link, address)
             return
         state.link, state.ready, state.address = link, False, address
         state.since = state.last_seen_at = now
@@ -191,9 +178,7 @@ class StationService:
 
     def disconnected(self, link: StationLink) -> None:
         """A connection ended; the close of an old generation changes nothing (Q08)."""
-        if self._new_links.get(link.station_id) is link:
-            del self._new_links[link.station_id]
-            self._new.pop(link.station_id, None)
+        if self._new.left(link):
             return
         state = self._states.get(link.station_id)
         if state is None or state.link is not link:
@@ -237,7 +222,7 @@ class StationService:
         """A BootNotification: remember what it is; an unknown station waits for a person."""
         state = self._states.get(boot.station_id)
         if state is None or not self.admitted(boot.station_id):
-            self._described(boot)
+            self._new.described(boot)
             return BootAnswer(RegistrationStatus.PENDING, 30)
         if _identity(state.record.boot) != _identity(boot):
             await self._put(state, dataclasses.replace(state.record, boot=boot))
@@ -267,29 +252,28 @@ class StationService:
         self._publisher.publish(StationChanged(link.station_id))
 
     async def status_reported(self, report: StatusReported) -> None:
-        """A StatusNotification; EVSE 0 is the station as a whole and hides no connector (Q36)."""
+        """A StatusNotification; EVSE 0 is the station as a whole and hides no connector (Q36).
+
+        What site.toml can't have is not believed: no alarm, nothing stored but one warning.
+        """
         state = self._states.get(report.station_id)
         if state is None:
             return
         if report.evse_id == 0:
-            state.faulted = _error(report)
-        elif report.evse_id in state.evses:
-            known = state.evses[report.evse_id]
-            state.evses[report.evse_id] = dataclasses.replace(
-                known,
-                connectors={**known.connectors, report.connector_id: report.status},
-                charging_state=report.charging_state,
-                finishing=report.finishing
-                or (known.finishing and report.status is known.connector_status),
-                error=_error(report),
-                online=state.ready,
-            )
-            await self._store_status(state)
+            state.faulted = fault_text(report)
+            self._alarm_faults(report, faulted=report.status is ConnectorStatus.FAULTED)
+        elif report.evse_id not in state.evses:
+            await self.warn(report.station_id, UNKNOWN_EVSE)
+            return
+        elif not 1 <= report.connector_id <= CONNECTORS_MAX:
+            await self.warn(report.station_id, UNKNOWN_CONNECTOR)
+            return
         else:
-            await self.warn(
-                report.station_id, f"reports an EVSE {report.evse_id} that site.toml doesn't have"
-            )
-        self._alarm_faults(report)
+            now = told(state.evses[report.evse_id], report, online=state.ready)
+            state.evses[report.evse_id] = now
+            await self._store_status(state)
+            faulted = now.connector_status is ConnectorStatus.FAULTED
+            self._alarm_faults(report, faulted=faulted)
         self._publisher.publish(StationChanged(report.station_id))
 
     async def remembered(self, name: str) -> Any:
@@ -329,11 +313,35 @@ class StationService:
 
     def new_stations(self) -> tuple[NewStationView, ...]:
         """Those that wait to be accepted."""
-        return tuple(self._new.values())
+        return self._new.views()
 
     def new_link(self, station_id: str) -> StationLink | None:
         """The connection of a station that waits to be accepted."""
-        return self._new_links.get(station_id)
+        return self._new.link(station_id)
+
+    async def propose(self, station_id: str, password_hash: str) -> None:
+        """Store the hash of a password that the station is about to be given: whatever happens
+        then, it may log in with it."""
+        await self._new.propose(station_id, password_hash)
+
+    async def admit(self, station_id: str, password_hash: str) -> None:
+        """It takes part from now on, with that password; a stranger once site.toml has it."""
+        state = self._states.get(station_id)
+        known = StationRecord(station_id) if state is None else state.record
+        record = dataclasses.replace(known, password_hash=password_hash)
+        if state is not None:
+            state.record = record
+        self._new.remove(station_id)
+        await self._new.settle(record)
+
+    async def reject(self, station_id: str) -> None:
+        """Turn a waiting station away for the rest of the commissioning window."""
+        link = self._new.link(station_id)
+        if link is None:
+            return
+        await self._new.reject(station_id, self.commissioning_until or self._clock.now())
+        log.info("%s: turned away until=%s", station_id, self.commissioning_until)
+        await link.close("turned away")
 
     def watch_silence(self) -> None:
         """Raise an alarm for each station that has been away too long; called every few seconds."""
@@ -363,30 +371,25 @@ class StationService:
                 known, finishing=event.ended and known.plugged
             )
 
-    def _knocked(self, link: StationLink, address: str, now: datetime) -> None:
-        if len(self._new) >= NEW_STATIONS_MAX and link.station_id not in self._new:
-            return
-        self._new_links[link.station_id] = link
-        self._new[link.station_id] = NewStationView(link.station_id, None, None, address, now)
-        log.info("%s: new station knocks address=%s", link.station_id, address)
-        self._publisher.publish(StationChanged(link.station_id))
-
-    def _described(self, boot: StationBooted) -> None:
-        known = self._new.get(boot.station_id)
-        if known is not None:
-            self._new[boot.station_id] = dataclasses.replace(
-                known, vendor=boot.vendor, model=boot.model
-            )
-            self._publisher.publish(StationChanged(boot.station_id))
-
-    def _alarm_faults(self, report: StatusReported) -> None:
+    def _alarm_faults(self, report: StatusReported, *, faulted: bool) -> None:
         subject = f"{report.station_id}/{report.evse_id}"
-        if report.status is ConnectorStatus.FAULTED:
-            self._alarms.raise_(
-                "station-faulted", subject, evse=subject, error=_error(report) or "unknown fault"
-            )
-        else:
+        if not faulted:
             self._alarms.clear("station-faulted", subject)
+        elif report.status is ConnectorStatus.FAULTED:
+            error = fault_text(report) or "unknown fault"
+            self._alarms.raise_("station-faulted", subject, evse=subject, error=error)
+
+    def _forget_alarms_of_strangers(self) -> None:
+        """What site.toml no longer has can't tell that it is well again."""
+        evses = {
+            f"{station_id}/{evse_id}"
+            for station_id, state in self._states.items()
+            for evse_id in (0, *state.evses)
+        }
+        known = {"station-faulted": evses, "station-offline": self._states.keys()}
+        for alarm in self._alarms.open():
+            if alarm.subject not in known.get(alarm.code, (alarm.subject,)):
+                self._alarms.clear(alarm.code, alarm.subject)
 
     async def _store_status(self, state: StationState) -> None:
         statuses = {
@@ -403,33 +406,13 @@ class StationService:
 
 
 def _unseen(station: ChargingStation, record: StationRecord) -> StationState:
-    return StationState(station, record, evses=_evse_states(station, record))
-
-
-def _evse_states(station: ChargingStation, record: StationRecord) -> dict[int, EvseState]:
-    states = {evse.evse_id: EvseState() for evse in station.evses}
-    for name, status in (record.connector_status or {}).items():
-        evse_id, _, connector_id = name.partition("/")
-        if int(evse_id) in states:
-            states[int(evse_id)].connectors[int(connector_id)] = ConnectorStatus(status)
-    return states
+    return StationState(station, record, evses=evse_states(station, record))
 
 
 def _identity(boot: StationBooted | None) -> tuple[str | None, ...] | None:
     if boot is None:
         return None
     return (boot.vendor, boot.model, boot.serial_number, boot.firmware_version)
-
-
-def _error(report: StatusReported) -> str | None:
-    words = [
-        word
-        for word in (report.error_code, report.vendor_error_code, report.info)
-        if word and word != "NoError"
-    ]
-    if not words and report.status is not ConnectorStatus.FAULTED:
-        return None
-    return " · ".join(words) or None
 
 
 def _records_and_facts(tx: UnitOfWork) -> tuple[tuple[StationRecord, ...], dict[str, Any]]:
