@@ -303,6 +303,15 @@ class Site:
                 await self._task
             self._task = None
 
+    async def restart(self) -> None:
+        """The controller dies and comes back, knowing nothing; every connection ended with it."""
+        await self.kill()
+        for station in self.stations.values():
+            station.connected = False
+        self.metering = MeteringService(self.clock, self.publisher)
+        self.load = self.new_load()
+        self.start()
+
     def connect(self, *station_ids: str) -> None:
         for station_id in station_ids or tuple(self.stations):
             station = self.stations[station_id]

@@ -1,5 +1,6 @@
 """S1 to S6: what holds when meters, stations, the network or the controller fail."""
 
+import asyncio
 from dataclasses import replace
 
 from sitecontroller.config import LoadSettings
@@ -94,6 +95,28 @@ def test_an_idle_station_takes_no_room() -> None:
             site.plug(key(1), car())
             await site.advance(2)
             assert site.exposure_a(1) == 6
+
+    play(story())
+
+
+def test_room_is_made_before_a_start_is_accepted() -> None:
+    async def story() -> None:
+        site = two_cars(fallback_a=6.0)
+        async with site:
+            await site.settle()
+            site.charge(key(1), car())
+            await site.advance(90)
+            site.step_base("main", (7.0, 7.0, 7.0))
+            await site.advance(60)
+            assert max(site.total_a("main")) > 37
+            site.plug(key(2), car(latency_s=0.5))
+            answered = asyncio.create_task(site.load.make_room("CP-02", 1))
+            await site.advance(9)
+            await answered
+            site.begin(key(2))
+            await site.advance(60)
+            assert site.judge.verdict().peak <= 1.0
+            assert site.drawn_a(2) > 10
 
     play(story())
 
@@ -312,24 +335,39 @@ def test_a_restarted_controller_lets_running_cars_go_on() -> None:
         site = two_cars()
         async with site:
             await both_charge(site)
-            await site.kill()
-            for number in (1, 2):
-                site.stations[f"CP-0{number}"].connected = False
-            await site.advance(5)
-            site.load = site.new_load()
-            site.start()
+            await site.restart()
             site.connect()
-            lowest = 100.0
-
-            def look() -> None:
-                nonlocal lowest
-                lowest = min(lowest, site.drawn_a(1), site.drawn_a(2))
-
-            await site.advance(120, look)
-            assert lowest > 15
+            assert await lowest_draw_a(site, 120) > 15
             assert site.judge.verdict().excess_as == 0
 
     play(story())
+
+
+def test_a_restarted_controller_waits_for_its_meter_before_it_judges() -> None:
+    async def story() -> None:
+        quick = {name: Behaviour(sample_interval_s=2.0) for name in ("CP-01", "CP-02")}
+        site = two_cars(behaviour=quick)
+        async with site:
+            await both_charge(site)
+            site.meters_alive["main"] = False
+            await site.restart()
+            site.connect()
+            lowest_a = await lowest_draw_a(site, 7)
+            site.meters_alive["main"] = True
+            assert min(lowest_a, await lowest_draw_a(site, 60)) > 15
+
+    play(story())
+
+
+async def lowest_draw_a(site: Site, seconds: float) -> float:
+    lowest_a = float("inf")
+
+    def look() -> None:
+        nonlocal lowest_a
+        lowest_a = min(lowest_a, site.drawn_a(1), site.drawn_a(2))
+
+    await site.advance(seconds, look)
+    return lowest_a
 
 
 def test_a_station_that_refuses_its_fallback_counts_at_its_maximum() -> None:
