@@ -214,6 +214,7 @@ async def _housekeeping(services: SiteServices, store: Store) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING_EVERY_S)
         services.stations.watch_silence()
+        services.alarms.end_old()
         if store.space_low:
             services.alarms.raise_("disk-full", "database")
         else:

@@ -18,13 +18,20 @@ class AlarmPriority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlarmDefinition:
-    """A row of the table. `cause_group` joins alarms that one cause brings about."""
+    """A row of the table. `cause_group` joins alarms that one cause brings about.
+
+    Most alarms are states, and whoever raised one clears it. `until_acknowledged`: an event, over
+    when a person has seen it. `ends_after_s`: nobody reports its end; it is over when it has not
+    come again for so long.
+    """
 
     code: str
     priority: AlarmPriority
     text: str
     remedy: str
     cause_group: str
+    until_acknowledged: bool = False
+    ends_after_s: float | None = None
 
 
 _H, _M, _L = AlarmPriority.HIGH, AlarmPriority.MEDIUM, AlarmPriority.LOW
@@ -61,6 +68,7 @@ ALARMS: dict[str, AlarmDefinition] = {
             "Part of the controller failed and was restarted: {component}",
             "Nothing now; send the log to support if it happens again",
             "controller",
+            ends_after_s=600.0,
         ),
         AlarmDefinition(
             "database-restored", _H,
@@ -103,11 +111,12 @@ ALARMS: dict[str, AlarmDefinition] = {
             "A second device tried to connect as {station} from {address}",
             "Check that no two chargers have the same name; unknown device: call IT",
             "security",
+            ends_after_s=600.0,
         ),
         AlarmDefinition(
             "no-tariff", _M,
             "No tariff is valid: sessions can't be priced",
-            "Set up a tariff",
+            "Set a price: sitecontroller tariff set --kwh 0.49 (with your own price)",
             "money",
         ),
         AlarmDefinition(
@@ -115,12 +124,21 @@ ALARMS: dict[str, AlarmDefinition] = {
             "A session at {evse} needs a look: {reason}",
             "Open the session and check its meter readings",
             "money",
+            until_acknowledged=True,
+        ),
+        AlarmDefinition(
+            "receipt-differs", _M,
+            "Receipt {number} at {evse} says {printed}; after a correction the price is {price}",
+            "Settle the difference with the driver by hand; a receipt once given never changes",
+            "money",
+            until_acknowledged=True,
         ),
         AlarmDefinition(
             "remote-start-unanswered", _L,
             "{evse} accepted the start but no session began",
             "Check that the car is plugged in, then start again",
             "station",
+            until_acknowledged=True,
         ),
     )
 }  # fmt: skip

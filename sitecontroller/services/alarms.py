@@ -3,8 +3,10 @@
 Raising and clearing are idempotent and return at once; the row and its outbox row follow in order.
 """
 
+import asyncio
 import dataclasses
 import logging
+from datetime import datetime
 
 from sitecontroller.domain.alarm import ALARMS, Alarm
 from sitecontroller.domain.errors import NotFound, StoreUnavailable
@@ -13,6 +15,9 @@ from sitecontroller.domain.views import AlarmView
 from sitecontroller.ports import Clock, Store, UnitOfWork
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.background import Background
+
+CAME_AGAIN = "came again"
+"""Stands for a person on the row of an alarm that was raised anew before anyone had seen it."""
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +33,22 @@ class AlarmService:
         self._publisher = publisher
         self._background = background
         self._open: dict[str, Alarm] = {}
+        self._last_raised_s: dict[str, float] = {}
+        """Monotonic, by key, of those whose end nobody reports."""
 
     async def load(self) -> None:
-        """Take up the alarms that were open when the controller last ran."""
+        """Take up the alarms that were open when the controller last ran.
+
+        Another version may have left some that this one doesn't know, or events that were seen.
+        """
         for alarm in await self._store.read(_open_alarms):
+            if alarm.code not in ALARMS:
+                log.warning("alarm %s: unknown to this version, left out", alarm.key)
+                continue
             self._open[alarm.key] = alarm
+            self._note_time(alarm)
+            if alarm.definition.until_acknowledged and alarm.acknowledged_at is not None:
+                self.clear(alarm.code, alarm.subject)
 
     def raise_(self, code: str, subject: str, **parameters: str) -> None:
         """Something is wrong with `subject`; a standing alarm gets the new parameters.
@@ -42,15 +58,16 @@ class AlarmService:
         assert code in ALARMS, f"no alarm '{code}' in domain/alarm.py"
         key = f"{code}:{subject}"
         known = self._open.get(key)
-        if known is not None and known.active and known.parameters == parameters:
-            return
         now = self._clock.now()
         if known is None:
             alarm = Alarm(key, code, subject, now, parameters)
         elif known.active:
-            self._keep(dataclasses.replace(known, parameters=parameters), stored=False)
+            self._note_time(known)
+            if known.parameters != parameters:
+                self._keep(dataclasses.replace(known, parameters=parameters), stored=False)
             return
         else:
+            self._store_later(_acknowledged(known, now, CAME_AGAIN))
             alarm = dataclasses.replace(
                 known,
                 parameters=parameters,
@@ -61,6 +78,7 @@ class AlarmService:
                 acknowledged_by=None,
             )
         log.warning("alarm %s: %s. Do: %s", key, alarm.text, alarm.definition.remedy)
+        self._note_time(alarm)
         self._keep(alarm)
 
     def clear(self, code: str, subject: str) -> None:
@@ -71,17 +89,32 @@ class AlarmService:
         log.info("alarm %s: over", known.key)
         self._keep(dataclasses.replace(known, cleared_at=self._clock.now()))
 
+    def end_old(self) -> None:
+        """Clear what nobody reports the end of and what has not come again for its time; called
+        every few seconds."""
+        now_s = self._clock.monotonic_s()
+        for key, last_s in tuple(self._last_raised_s.items()):
+            alarm = self._open.get(key)
+            if alarm is None or not alarm.active:
+                del self._last_raised_s[key]
+            elif now_s - last_s >= (alarm.definition.ends_after_s or 0.0):
+                self.clear(alarm.code, alarm.subject)
+
     async def acknowledge(self, key: str, by: str) -> None:
-        """A person has seen it. Raises NotFound."""
+        """A person has seen it; an event is over with that. Raises NotFound, StoreUnavailable."""
         known = self._open.get(key)
         if known is None:
             raise NotFound(f"no open alarm '{key}'", remedy="It may be over; refresh the list")
-        if known.acknowledged_at is None:
-            alarm = dataclasses.replace(
-                known, acknowledged_at=self._clock.now(), acknowledged_by=by
-            )
-            await self._store.commit(_put_alarm, alarm)
-            self._keep(alarm, stored=False)
+        if known.acknowledged_at is not None:
+            return
+        now = self._clock.now()
+        error = await self._store_later(_acknowledged(known, now, by))
+        if error is not None:
+            raise error
+        current = self._open.get(key)
+        if current is None or current.raised_at != known.raised_at:
+            return
+        self._keep(_acknowledged(current, now, by), stored=current is not known)
 
     def open(self) -> tuple[Alarm, ...]:
         """Active or not yet acknowledged."""
@@ -97,14 +130,34 @@ class AlarmService:
         else:
             self._open.pop(alarm.key, None)
         if stored:
-            self._background.spawn(self._write(alarm), f"store alarm {alarm.key}")
+            self._store_later(alarm)
         self._publisher.publish(AlarmChanged(alarm))
 
-    async def _write(self, alarm: Alarm) -> None:
+    def _note_time(self, alarm: Alarm) -> None:
+        if alarm.active and alarm.definition.ends_after_s is not None:
+            self._last_raised_s[alarm.key] = self._clock.monotonic_s()
+
+    def _store_later(self, alarm: Alarm) -> asyncio.Task[StoreUnavailable | None]:
+        """Write a row after all that were handed in before; the task tells what went wrong."""
+        return self._background.spawn(self._write(alarm), f"store alarm {alarm.key}")
+
+    async def _write(self, alarm: Alarm) -> StoreUnavailable | None:
         try:
             await self._store.commit(_put_alarm, alarm)
         except StoreUnavailable as error:
             log.error("alarm %s: not stored: %s", alarm.key, error)
+            return error
+        return None
+
+
+def _acknowledged(alarm: Alarm, at: datetime, by: str) -> Alarm:
+    over_at = at if alarm.definition.until_acknowledged else None
+    return dataclasses.replace(
+        alarm,
+        acknowledged_at=at,
+        acknowledged_by=by,
+        cleared_at=alarm.cleared_at or over_at,
+    )
 
 
 def alarm_view(alarm: Alarm) -> AlarmView:
