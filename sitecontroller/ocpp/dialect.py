@@ -34,6 +34,7 @@ from sitecontroller.ocpp.measurands import (
 from sitecontroller.ocpp.quirks import Quirks, model_key, quirks_of
 from sitecontroller.ocpp.setup import PAUSE_S_MIN, TIMEOUTS_MAX, Setting, SetUp, SetUpPlan
 from sitecontroller.ocpp.times import StationClock, format_time, parse_station_time
+from sitecontroller.ocpp.values import number, register_wh
 from sitecontroller.ports import CallAnswer, StationLink
 from sitecontroller.services.background import Background
 from sitecontroller.services.inbound import StationServices
@@ -43,7 +44,6 @@ log = logging.getLogger(__name__)
 SAFETY_DEADLINE_S = 10.0
 HOUSEKEEPING_DEADLINE_S = 10.0
 """Short, because a station answers one call at a time: a limit waits behind it."""
-COMPOSITE_DURATION_S = 900
 REMOTE_START_S = 300.0
 """A start on the same card this long after our remote start is its answer."""
 KNOWN_TRANSACTIONS_MAX = 200
@@ -76,6 +76,7 @@ class RpcSession(Protocol):
         deadline_s: float = 30.0,
         key: str | None = None,
     ) -> dict[str, Any]: ...
+    def note_faults(self, subject: str, *faults: str) -> None: ...
     def after_reply(self, callback: Callable[[], None]) -> None: ...
     def boot_answered(self) -> None: ...
     async def close(self, reason: str) -> None: ...
@@ -108,7 +109,7 @@ class StationDialect(StationLink):
         self._services = services
         self._time_zone = time_zone
         self._boot: StationBooted | None = None
-        self._admitted = station is not None
+        self._admitted = services.stations.admitted(self.station_id)
         self._ready = False
         self._quirks = Quirks()
         self._clock = StationClock(services.clock.monotonic_s)
@@ -116,7 +117,6 @@ class StationDialect(StationLink):
         self._statuses: dict[int, ConnectorStatus] = {}
         self._evse_of_transaction: dict[str, int] = {}
         self._remote_starts: dict[int, _RemoteStart] = {}
-        self._phases_sent: dict[int, int] = {}
         self._background = Background()
         self._setting_up = False
         self._polling: asyncio.Task[None] | None = None
@@ -155,6 +155,16 @@ class StationDialect(StationLink):
             raise CallFault("SecurityError", "this station is not admitted yet")
         return await step(self, payload, received_at)
 
+    async def _heartbeat(self, payload: Answer, received_at: datetime) -> Answer:
+        return {"currentTime": self._tell_time()}
+
+    async def _data_transfer(self, payload: Answer, received_at: datetime) -> Answer:
+        return {"status": "UnknownVendorId"}
+
+    async def _noted(self, payload: Answer, received_at: datetime) -> Answer:
+        """The journal has it; nothing follows from it."""
+        return {}
+
     def _untaken(self, action: str) -> CallFault:
         if action in actions(self.version):
             return CallFault("NotSupported", f"{action[:40]} is not taken from a station")
@@ -165,9 +175,8 @@ class StationDialect(StationLink):
         self._boot = boot
         self._quirks = quirks_of(boot)
         verdict = await self._services.stations.booted(boot)
-        self._admitted = self._station is not None and (
-            verdict.status is RegistrationStatus.ACCEPTED
-        )
+        accepted = verdict.status is RegistrationStatus.ACCEPTED
+        self._admitted = accepted and self._services.stations.admitted(self.station_id)
         if verdict.status is not RegistrationStatus.REJECTED:
             self._session.boot_answered()
         if self._admitted:
@@ -261,8 +270,23 @@ class StationDialect(StationLink):
         self, meter_values: object, evse_id: int | None, received_at: datetime
     ) -> list[MeterReading]:
         return read_meter_values(
-            meter_values, self._evse(evse_id), received_at, missing_zone=self._missing_zone
+            meter_values,
+            self._evse(evse_id),
+            received_at,
+            missing_zone=self._missing_zone,
+            out_of_bounds=self._note_out_of_bounds,
         )
+
+    def _register_wh(self, payload: Answer, name: str) -> float | None:
+        """A register that stands in a message by itself, in Wh."""
+        found = register_wh(payload.get(name))
+        if found is None and number(payload.get(name)) is not None:
+            self._note_out_of_bounds(name)
+        return found
+
+    def _note_out_of_bounds(self, name: str) -> None:
+        """Left out, and counted as a repair is (Q22)."""
+        self._session.note_faults("readings", f"{name} out of bounds")
 
     async def _measured(
         self, evse_id: int | None, readings: list[MeterReading], received_at: datetime

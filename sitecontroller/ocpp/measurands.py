@@ -1,13 +1,14 @@
 """Meter values of OCPP 1.6 and 2.x as readings in canonical units on the site's phases.
 
 Tolerant by rule (Q38): what a station leaves out has the specification's default, what can't be
-read is left out, and an absent value is None, never 0. Values of different contexts never mix
-(Q39). Suspect registers are told, never changed (Q40). Nothing here raises for what came in.
+read is left out, and an absent value is None, never 0. No canonical value leaves here beyond the
+bounds below. Values of different contexts never mix (Q39). Suspect registers are told, never
+changed (Q40). Nothing here raises for what came in.
 """
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from sitecontroller.domain.metering import MeterReading, ReadingContext
 from sitecontroller.domain.topology import NOMINAL_V, UNKNOWN_PHASES, Evse, PerPhase, Supply
 from sitecontroller.ocpp.times import parse_station_time
+from sitecontroller.ocpp.values import ENERGY_WH_MAX, integer
 
 ENERGY_IMPORT = "Energy.Active.Import.Register"
 ENERGY_EXPORT = "Energy.Active.Export.Register"
@@ -27,20 +29,29 @@ STATE_OF_CHARGE = "SoC"
 
 ELEMENTS_MAX = 500
 """Meter values, and sampled values of each, that one message may bring; the rest is left."""
-VALUE_MAX = 1e12
 MULTIPLIER_MAX = 12
 SIGNED_CHARACTERS_MAX = 16_384
+
+POWER_W_MAX = 1e8
+CURRENT_A_MAX = 1e5
+VOLTAGE_V_MAX = 1e6
+FREQUENCY_HZ_MAX = 1000.0
+SOC_PERCENT_MAX = 100.0
 
 LIVE_CONTEXTS = frozenset({ReadingContext.PERIODIC, ReadingContext.CLOCK, ReadingContext.TRIGGER})
 """Samples that say what flows now; those of a transaction's begin and end belong to it alone."""
 
-_MEASURANDS = {
-    name.casefold(): name
-    for name in (
-        ENERGY_IMPORT, ENERGY_EXPORT, POWER_IMPORT, CURRENT_IMPORT, CURRENT_OFFERED, VOLTAGE,
-        FREQUENCY, STATE_OF_CHARGE,
-    )
-}  # fmt: skip
+_BOUNDS = {
+    ENERGY_IMPORT: (-ENERGY_WH_MAX, ENERGY_WH_MAX),
+    ENERGY_EXPORT: (-ENERGY_WH_MAX, ENERGY_WH_MAX),
+    POWER_IMPORT: (-POWER_W_MAX, POWER_W_MAX),
+    CURRENT_IMPORT: (-CURRENT_A_MAX, CURRENT_A_MAX),
+    CURRENT_OFFERED: (-CURRENT_A_MAX, CURRENT_A_MAX),
+    VOLTAGE: (-VOLTAGE_V_MAX, VOLTAGE_V_MAX),
+    FREQUENCY: (0.0, FREQUENCY_HZ_MAX),
+    STATE_OF_CHARGE: (0.0, SOC_PERCENT_MAX),
+}
+_MEASURANDS = {name.casefold(): name for name in _BOUNDS}
 _CONTEXTS = {context.value.casefold(): context for context in ReadingContext}
 _TERMINALS = {
     "l1": 0, "l2": 1, "l3": 2, "l1-n": 0, "l2-n": 1, "l3-n": 2, "l1-l2": None, "l2-l3": None,
@@ -49,6 +60,8 @@ _TERMINALS = {
 _LOCATIONS = ("outlet", "cable", "inlet")
 """Where electrical values are taken from, best first: what the car gets before what we feed."""
 _TOTAL = None
+
+Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +81,33 @@ def read_meter_values(
     received_at: datetime,
     *,
     missing_zone: tzinfo,
+    out_of_bounds: Told = lambda measurand: None,
 ) -> list[MeterReading]:
     """The readings of a `meterValue` list, in the order written, one for each context of each.
 
-    Without an `evse` the station's L1, L2, L3 are taken for the site's.
+    Without an `evse` the station's L1, L2, L3 are taken for the site's. `out_of_bounds` is told
+    the measurand of each value that was left out because it can't be.
     """
     readings: list[MeterReading] = []
     for element in _dicts(meter_values):
         time = parse_station_time(element.get("timestamp"), received_at, missing_zone=missing_zone)
         blank = MeterReading(time.at, time_quality=time.quality)
         sampled = list(_dicts(element.get("sampledValue")))
-        samples = [sample for item in sampled if (sample := _sample(item)) is not None]
+        samples = [s for item in sampled if (s := _sample(item, out_of_bounds)) is not None]
         signed = {_context(item): text for item in sampled if (text := _signed_data(item))}
         contexts = dict.fromkeys([sample.context for sample in samples] + list(signed))
         for context in contexts:
-            reading = _reading(blank, [s for s in samples if s.context is context], evse)
+            of_context = [sample for sample in samples if sample.context is context]
+            reading = _reading(blank, of_context, evse, out_of_bounds)
             reading = replace(reading, context=context, signed_data=signed.get(context))
             if reading != replace(blank, context=context):
                 readings.append(reading)
     return readings
 
 
-def _reading(blank: MeterReading, samples: list[_Sample], evse: Evse | None) -> MeterReading:
+def _reading(
+    blank: MeterReading, samples: list[_Sample], evse: Evse | None, out_of_bounds: Told
+) -> MeterReading:
     """Samples of one instant and context, each (measurand, phase) from its best location."""
     found: dict[tuple[str, int | None], _Sample] = {}
     for sample in samples:
@@ -101,19 +119,17 @@ def _reading(blank: MeterReading, samples: list[_Sample], evse: Evse | None) -> 
         for name in (CURRENT_IMPORT, VOLTAGE):
             found = {k: s for k, s in found.items() if k[0] != name or s.location == "inlet"}
     values = {key: sample.value for key, sample in found.items()}
-    power_phase_w = _phases(values, POWER_IMPORT, evse)
-    soc_percent = values.get((STATE_OF_CHARGE, _TOTAL))
     return replace(
         blank,
         current_a=_phases(values, CURRENT_IMPORT, evse),
         voltage_v=_phases(values, VOLTAGE, evse),
-        power_phase_w=power_phase_w,
-        power_w=_total(values, POWER_IMPORT, evse),
-        energy_import_wh=_total(values, ENERGY_IMPORT, evse),
-        energy_export_wh=_total(values, ENERGY_EXPORT, evse),
+        power_phase_w=_phases(values, POWER_IMPORT, evse),
+        power_w=_total(values, POWER_IMPORT, evse, out_of_bounds),
+        energy_import_wh=_total(values, ENERGY_IMPORT, evse, out_of_bounds),
+        energy_export_wh=_total(values, ENERGY_EXPORT, evse, out_of_bounds),
         frequency_hz=values.get((FREQUENCY, _TOTAL)),
         current_offered_a=_smallest(values, CURRENT_OFFERED),
-        soc_percent=soc_percent if soc_percent is not None and 0 <= soc_percent <= 100 else None,
+        soc_percent=values.get((STATE_OF_CHARGE, _TOTAL)),
     )
 
 
@@ -137,7 +153,10 @@ def _phases(
 
 
 def _total(
-    values: dict[tuple[str, int | None], float], measurand: str, evse: Evse | None
+    values: dict[tuple[str, int | None], float],
+    measurand: str,
+    evse: Evse | None,
+    out_of_bounds: Told,
 ) -> float | None:
     """The value without a phase; else the sum, if every wired terminal has one."""
     total = values.get((measurand, _TOTAL))
@@ -146,7 +165,16 @@ def _total(
     count = 3 if evse is None else evse.phase_count
     terminals = [values.get((measurand, terminal)) for terminal in range(3)]
     known = [value for value in terminals if value is not None]
-    return sum(known) if len(known) >= count else None
+    return _bounded(measurand, sum(known), out_of_bounds) if len(known) >= count else None
+
+
+def _bounded(measurand: str, value: float, out_of_bounds: Told) -> float | None:
+    """The canonical value, or None if nothing can have it: a price of it would have no end."""
+    lowest, highest = _BOUNDS[measurand]
+    if lowest <= value <= highest:
+        return value
+    out_of_bounds(measurand)
+    return None
 
 
 def _smallest(values: dict[tuple[str, int | None], float], measurand: str) -> float | None:
@@ -157,7 +185,7 @@ def _rank(sample: _Sample) -> int:
     return _LOCATIONS.index(sample.location) if sample.location in _LOCATIONS else 99
 
 
-def _sample(item: dict[str, Any]) -> _Sample | None:
+def _sample(item: dict[str, Any], out_of_bounds: Told) -> _Sample | None:
     """One sampled value; None if it is empty, unreadable, signed or of no use to us."""
     measurand = _MEASURANDS.get(_word(item.get("measurand")) or ENERGY_IMPORT.casefold())
     phase = _word(item.get("phase"))
@@ -169,10 +197,11 @@ def _sample(item: dict[str, Any]) -> _Sample | None:
         return None
     if _word(item.get("format")) == "signeddata":
         return None
-    value = _number(item.get("value"))
-    if value is None:
+    number = _number(item.get("value"))
+    if number is None:
         return None
-    return _Sample(measurand, terminal, _context(item), location, value * _factor(item))
+    value = _bounded(measurand, number * _factor(item), out_of_bounds)
+    return None if value is None else _Sample(measurand, terminal, _context(item), location, value)
 
 
 def _number(value: object) -> float | None:
@@ -185,21 +214,21 @@ def _number(value: object) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) and abs(number) <= VALUE_MAX else None
+    return number if math.isfinite(number) else None
 
 
 def _factor(item: dict[str, Any]) -> float:
-    """To the canonical unit. A unit's prefix counts, its base is the measurand's own.
-
-    2.x serialisers fill in the schema's default "Wh" for volts and amperes too.
+    """To the canonical unit; NaN if it can't be one. A unit's prefix counts, its base is the
+    measurand's own: 2.x serialisers fill in the schema's default "Wh" for volts and amperes too.
     """
     of_measure = item.get("unitOfMeasure")
     multiplier = 0
     unit = item.get("unit")
     if isinstance(of_measure, dict):
         unit = of_measure.get("unit", unit)
-        raw = of_measure.get("multiplier")
-        multiplier = raw if isinstance(raw, int) and abs(raw) <= MULTIPLIER_MAX else 0
+        multiplier = integer(of_measure.get("multiplier")) or 0
+        if abs(multiplier) > MULTIPLIER_MAX:
+            return math.nan
     text = unit.strip() if isinstance(unit, str) else ""
     scale = 1.0
     if text[:1] in ("k", "K") and text.casefold() in ("kwh", "kw", "kv", "ka"):

@@ -6,7 +6,7 @@ minimum, and never rounded up (Q46, Q47).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -45,8 +45,17 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """From `start_s` into the schedule on; `limit` in the schedule's unit."""
+
+    start_s: int
+    limit: float
+    phase_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChargingProfile:
-    """One profile with one period. Times are in the station's clock.
+    """One profile with one period, or two. Times are in the station's clock.
 
     `limit` is in `unit`; `phase_count` None leaves the number of phases out (DC).
     """
@@ -62,6 +71,8 @@ class ChargingProfile:
     duration_s: int | None = None
     valid_to: datetime | None = None
     transaction_id: str | None = None
+    then: Period | None = None
+    """What follows the limit, in the same unit."""
 
 
 def fallback_id(evse_id: int) -> int:
@@ -149,6 +160,25 @@ def lease(
     )
 
 
+def before(limit: ChargingProfile, fallback: ChargingProfile) -> ChargingProfile:
+    """`limit` in the place of the fallback, which follows it in the same profile when it ends.
+
+    For stations of one stack level, where a second profile can't stand over the first
+    (load-management.md, "Leases", c). Neither `duration` nor `valid_to`: with either the fallback
+    would end too.
+    """
+    assert limit.unit is fallback.unit
+    ends_s = limit.duration_s
+    return replace(
+        fallback,
+        kind=limit.kind,
+        limit=limit.limit,
+        phase_count=limit.phase_count,
+        start_at=limit.start_at,
+        then=None if ends_s is None else Period(ends_s, fallback.limit, fallback.phase_count),
+    )
+
+
 def limit_value(evse: Evse, current_a: float, phase_count: int, *, integer: bool = False) -> float:
     """`current_a` per grid phase in the EVSE's unit: 0.1 A or whole amperes, whole watts.
 
@@ -179,19 +209,25 @@ def _number_phases(evse: Evse, phase_count: int) -> int | None:
 
 
 def schedule_body(profile: ChargingProfile, *, digits: int) -> dict[str, Any]:
-    """The schedule with its one period, the same in 1.6 and 2.x."""
-    period: dict[str, Any] = {"startPeriod": 0, "limit": profile.limit}
-    if profile.phase_count is not None:
-        period["numberPhases"] = profile.phase_count
+    """The schedule with its periods, the same in 1.6 and 2.x."""
+    first = Period(0, profile.limit, profile.phase_count)
+    periods = (first,) if profile.then is None else (first, profile.then)
     schedule: dict[str, Any] = {
         "chargingRateUnit": profile.unit.value,
-        "chargingSchedulePeriod": [period],
+        "chargingSchedulePeriod": [_period_body(period) for period in periods],
     }
     if profile.duration_s is not None:
         schedule["duration"] = profile.duration_s
     if profile.start_at is not None:
         schedule["startSchedule"] = format_time(profile.start_at, digits)
     return schedule
+
+
+def _period_body(period: Period) -> dict[str, Any]:
+    body: dict[str, Any] = {"startPeriod": period.start_s, "limit": period.limit}
+    if period.phase_count is not None:
+        body["numberPhases"] = period.phase_count
+    return body
 
 
 def v201_payload(profile: ChargingProfile, evse_id: int, *, digits: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from sitecontroller.domain.station import StationBooted
+from sitecontroller.ocpp.values import LETTERS_AND_DIGITS, SENT_CHARACTERS_MAX
 
 _MATCH_KEYS = frozenset({"vendor", "model", "firmware_max", "source"})
 SUFFIX_PART_MIN = 4
@@ -26,8 +27,10 @@ class Quirks:
     """Measurands may be set and tried; False leaves the station's own list untouched (Q15)."""
     id_token_suffix: str = ""
     """Cut off card numbers; ``{serial}`` is the station's serial number (Q23)."""
-    id_token_hex: bool = False
-    """Takes card numbers of hexadecimal digits only (Q24)."""
+    id_token_characters: str = LETTERS_AND_DIGITS
+    """What card numbers it takes are made of, letters in capitals (Q24)."""
+    id_token_length_max: int = SENT_CHARACTERS_MAX
+    """Of a card number it takes (Q24)."""
     integer_limits: bool = False
     """Takes whole amperes only (Q47)."""
     missing_zone_is_local: bool = False
@@ -36,6 +39,12 @@ class Quirks:
     """Digits of a second in the time stamps we send: 0 or 3 (Q43)."""
     command_pause_s: float = 0.25
     """Between two set-up commands (Q14)."""
+    takes_pings: bool = True
+    """False: it drops connections that ping, or leaves pings unanswered (Q08, Q09)."""
+    ping_interval_s: float | None = None
+    """Between two pings of a silent link, where the site's is not right for it (Q09)."""
+    reconnects_after_close: bool = True
+    """False: after a close frame it stays away (Q10)."""
 
     def without_suffix(self, id_token: str, serial_number: str | None) -> str:
         """A card number as the card says it. The specification's 20 characters may have cut the

@@ -137,6 +137,10 @@ class Session:
             message_id, action, frame, priority=priority, deadline_s=deadline_s, key=key
         )
 
+    def note_faults(self, subject: str, *faults: str) -> None:
+        """Count what was wrong in what this station says, beside what broke its schema."""
+        self._conformance.note(subject, *faults)
+
     def after_reply(self, callback: Callable[[], None]) -> None:
         """Run `callback` once the CALLRESULT that is being made now has been written."""
         self._after_reply.append(callback)

@@ -25,7 +25,8 @@ from sitecontroller.domain.transaction import (
 )
 from sitecontroller.ocpp import profiles
 from sitecontroller.ocpp.commands import Priority
-from sitecontroller.ocpp.dialect import COMPOSITE_DURATION_S, Answer, Inbound, StationDialect
+from sitecontroller.ocpp.dialect import Answer, Inbound
+from sitecontroller.ocpp.outbound import ACCEPTED_OR_LATER, OutboundDialect
 from sitecontroller.ocpp.profiles import ChargingProfile, Kind, Purpose
 from sitecontroller.ocpp.setup import Setting, SetUpPlan
 from sitecontroller.ocpp.v16_words import (
@@ -38,17 +39,18 @@ from sitecontroller.ocpp.v16_words import (
     PURPOSES,
     SAMPLE_INTERVAL,
     SAMPLED_MEASURANDS,
+    STACK_LEVEL_MAX,
     STATUSES,
     STOP_REASONS,
     TRIGGERS,
     parse_settings,
     parse_units,
 )
-from sitecontroller.ocpp.values import id_token, integer, number, rows, sendable_token, table, text
-from sitecontroller.ports import CallAnswer, ChargingLimit, ScheduledLimit
+from sitecontroller.ocpp.values import id_token, integer, rows, text
+from sitecontroller.ports import CallAnswer, ChargingLimit
 
 
-class Station16(StationDialect):
+class Station16(OutboundDialect):
     """One connected 1.6 station."""
 
     version = OcppVersion.V16
@@ -70,9 +72,6 @@ class Station16(StationDialect):
                 received_at=received_at,
             )
         )
-
-    async def _heartbeat(self, payload: Answer, received_at: datetime) -> Answer:
-        return {"currentTime": self._tell_time()}
 
     async def _status_notification(self, payload: Answer, received_at: datetime) -> Answer:
         said = (text(payload.get("status")) or "").casefold()
@@ -130,7 +129,7 @@ class Station16(StationDialect):
                 id_token=token,
                 time=time,
                 received_at=received_at,
-                meter_start_wh=number(payload.get("meterStart")),
+                meter_start_wh=self._register_wh(payload, "meterStart"),
                 offline=self._clock.is_late(time, received_at),
                 remote_start_id=self._remote_start_of(evse_id, token),
                 reservation_id=integer(payload.get("reservationId")),
@@ -157,7 +156,7 @@ class Station16(StationDialect):
                 evse_id=evse_id,
                 connector_id=None if evse_id is None else 1,
                 id_token=self._card(id_token(payload.get("idTag"))),
-                meter_stop_wh=number(payload.get("meterStop")),
+                meter_stop_wh=self._register_wh(payload, "meterStop"),
                 readings=tuple(self._read(payload.get("transactionData"), evse_id, received_at)),
                 stop_reason=STOP_REASONS.get(reason, "Other"),
                 offline=self._clock.is_late(time, received_at),
@@ -193,27 +192,20 @@ class Station16(StationDialect):
             )
         return {}
 
-    async def _data_transfer(self, payload: Answer, received_at: datetime) -> Answer:
-        return {"status": "UnknownVendorId"}
-
-    async def _noted(self, payload: Answer, received_at: datetime) -> Answer:
-        """The journal has it; nothing follows from it."""
-        return {}
-
     inbound: ClassVar[dict[str, Inbound]] = {
         "BootNotification": _boot_notification,
-        "Heartbeat": _heartbeat,
+        "Heartbeat": OutboundDialect._heartbeat,
         "StatusNotification": _status_notification,
         "Authorize": _authorize,
         "StartTransaction": _start_transaction,
         "StopTransaction": _stop_transaction,
         "MeterValues": _meter_values,
-        "DataTransfer": _data_transfer,
-        "DiagnosticsStatusNotification": _noted,
-        "FirmwareStatusNotification": _noted,
-        "LogStatusNotification": _noted,
-        "SecurityEventNotification": _noted,
-        "SignedFirmwareStatusNotification": _noted,
+        "DataTransfer": OutboundDialect._data_transfer,
+        "DiagnosticsStatusNotification": OutboundDialect._noted,
+        "FirmwareStatusNotification": OutboundDialect._noted,
+        "LogStatusNotification": OutboundDialect._noted,
+        "SecurityEventNotification": OutboundDialect._noted,
+        "SignedFirmwareStatusNotification": OutboundDialect._noted,
     }
 
     _zero_is_evse = False
@@ -233,9 +225,7 @@ class Station16(StationDialect):
         self, evse_id: int, connector_id: int, id_token: str, remote_start_id: int
     ) -> CallAnswer:
         """Q53: always with the connector; CHARX refuses without."""
-        card = sendable_token(
-            id_token, characters_max=CARD_CHARACTERS_MAX, hex_only=self._quirks.id_token_hex
-        )
+        card = self._sendable(id_token)
         answer = await self._say("RemoteStartTransaction", {"connectorId": evse_id, "idTag": card})
         if answer.accepted:
             self._note_remote_start(evse_id, remote_start_id, card)
@@ -257,25 +247,10 @@ class Station16(StationDialect):
             "Reset", {"type": "Hard" if reset_type is ResetType.IMMEDIATE else "Soft"}
         )
 
-    async def change_availability(self, evse_id: int | None, *, operative: bool) -> CallAnswer:
-        """One EVSE or all; where the station refuses connector 0, each by itself (Q55)."""
+    async def _change_availability(self, evse_id: int | None, *, operative: bool) -> CallAnswer:
         kind = "Operative" if operative else "Inoperative"
-
-        async def change(connector: int) -> CallAnswer:
-            payload = {"connectorId": connector, "type": kind}
-            accepted = ("Accepted", "Scheduled")
-            return await self._say("ChangeAvailability", payload, accepted=accepted)
-
-        answer = await change(evse_id or 0)
-        if evse_id is not None or answer.accepted:
-            return answer
-        answers = [await change(evse.evse_id) for evse in self._evses]
-        refused = [single for single in answers if not single.accepted]
-        return (refused or answers or [answer])[0]
-
-    async def trigger(self, message: str, evse_id: int | None) -> CallAnswer:
-        """Ask for a message by its 2.x name."""
-        return await self._trigger(message, evse_id, Priority.ATTENDANT)
+        payload = {"connectorId": evse_id or 0, "type": kind}
+        return await self._say("ChangeAvailability", payload, accepted=ACCEPTED_OR_LATER)
 
     async def _trigger(self, message: str, evse_id: int | None, priority: Priority) -> CallAnswer:
         requested = TRIGGERS.get(message)
@@ -299,11 +274,7 @@ class Station16(StationDialect):
         found = bool(body["configurationKey"])
         return CallAnswer(found, "Accepted" if found else "UnknownKey", body)
 
-    async def set_variable(self, name: str, value: str) -> CallAnswer:
-        """One setting by its key."""
-        return await self._set_key(name, value, Priority.ATTENDANT)
-
-    async def _set_key(self, name: str, value: str, priority: Priority) -> CallAnswer:
+    async def _write(self, name: str, value: str, priority: Priority) -> CallAnswer:
         return await self._say(
             "ChangeConfiguration",
             {"key": name, "value": value},
@@ -328,46 +299,13 @@ class Station16(StationDialect):
 
     # limits
 
-    async def set_fallback(self, evse_id: int, current_a: float, phase_count: int) -> CallAnswer:
-        """The permanent TxDefaultProfile at stack level 0."""
-        profile = profiles.fallback(
-            self._own_evse(evse_id),
-            current_a,
-            phase_count,
-            station_now=self._station_now(),
-            integer=self._quirks.integer_limits,
-        )
-        return await self._set_profile(evse_id, profile, f"fallback-{evse_id}")
+    EVSE_FIELD = "connectorId"
+    PROFILE_ID_FIELD = "id"
+    COMPOSITE_FIELD = "chargingSchedule"
 
-    async def set_station_maximum(self, current_a: float) -> CallAnswer:
-        """ChargePointMaxProfile on connector 0."""
-        profile = profiles.station_maximum(
-            self._evses,
-            current_a,
-            station_now=self._station_now(),
-            integer=self._quirks.integer_limits,
-        )
-        return await self._set_profile(0, profile, "maximum")
-
-    async def set_limit(self, limit: ChargingLimit) -> CallAnswer:
-        """TxDefaultProfile at stack level 1 over the fallback, ending by the station's clock."""
-        known = self.clock_offset_s is not None
-        profile = profiles.lease(
-            self._own_evse(limit.evse_id),
-            limit.current_a,
-            limit.phase_count,
-            purpose=Purpose.TX_DEFAULT,
-            lease_s=limit.lease_s,
-            station_now=self._station_now() if known else None,
-            transaction_id=None,
-            integer=self._quirks.integer_limits,
-        )
-        self._phases_sent[limit.evse_id] = limit.phase_count
-        return await self._set_profile(limit.evse_id, profile, f"limit-{limit.evse_id}")
-
-    async def _set_profile(self, connector: int, profile: ChargingProfile, key: str) -> CallAnswer:
-        payload = self._profile_payload(connector, profile)
-        return await self._say("SetChargingProfile", payload, priority=Priority.SAFETY, key=key)
+    def _lease_purpose(self, limit: ChargingLimit) -> Purpose:
+        """At stack level 1 over the fallback, on the same connector."""
+        return Purpose.TX_DEFAULT
 
     def _profile_payload(self, connector: int, profile: ChargingProfile) -> Answer:
         digits = self._quirks.timestamp_digits
@@ -382,33 +320,19 @@ class Station16(StationDialect):
             body["validTo"] = self._format(profile.valid_to)
         return {"connectorId": connector, "csChargingProfiles": body}
 
-    async def clear_limit(self, evse_id: int) -> CallAnswer:
-        """Unknown is an answer too: there was none."""
-        return await self._say(
-            "ClearChargingProfile",
-            {"id": profiles.lease_id(evse_id)},
-            accepted=("Accepted", "Unknown"),
-            priority=Priority.SAFETY,
-            key=f"limit-{evse_id}",
-        )
+    async def _is_flat(self) -> bool:
+        """What set-up found; until then, what it found on an earlier connection."""
+        known = self.found_settings.get(STACK_LEVEL_MAX)
+        if known is not None:
+            return integer(known.value) == 0
+        return await self._services.stations.remembered(self._flat_key) is True
+
+    @property
+    def _flat_key(self) -> str:
+        return f"one-stack-level/{self.station_id}"
 
     async def ask_for_missing(self, station_transaction_id: str) -> None:
         """1.6 has no message for it: its events carry no numbers that could miss."""
-
-    async def composite_limit(self, evse_id: int) -> ScheduledLimit:
-        """What the station says it would let the EVSE draw now."""
-        evse = self._own_evse(evse_id)
-        answer = await self._say(
-            "GetCompositeSchedule",
-            {
-                "connectorId": evse_id,
-                "duration": COMPOSITE_DURATION_S,
-                "chargingRateUnit": evse.limit_unit.value,
-            },
-            key=f"composite-{evse_id}",
-        )
-        schedule = table(answer.body.get("chargingSchedule")) if answer.accepted else None
-        return profiles.parse_composite(answer.body, schedule, evse, self._phases_sent.get(evse_id))
 
     # set-up
 
@@ -419,7 +343,7 @@ class Station16(StationDialect):
             measurand_lists=(SAMPLED_MEASURANDS,),
             measurands=self._measurands(),
             switches={"StopTransactionOnInvalidId": "true"},
-            also_read=(ALLOWED_UNITS,),
+            also_read=(ALLOWED_UNITS, STACK_LEVEL_MAX),
             read_all=True,
             probe_measurands=self._quirks.probe_measurands,
         )
@@ -428,16 +352,11 @@ class Station16(StationDialect):
         """For set-up; the names as we spell them."""
         return parse_settings(await self._get_keys(names, Priority.HOUSEKEEPING))
 
-    async def write_setting(self, name: str, value: str) -> bool:
-        """For set-up."""
-        return (await self._set_key(name, value, Priority.HOUSEKEEPING)).accepted
-
-    async def _ask_for(self, message: str, evse_id: int | None) -> bool:
-        return (await self._trigger(message, evse_id, Priority.HOUSEKEEPING)).accepted
-
     async def _check_settings(self) -> None:
         known = self.found_settings.get(ALLOWED_UNITS)
         await self._check_units(parse_units(known.value if known else None))
+        if STACK_LEVEL_MAX in self.found_settings:
+            await self._services.stations.remember(self._flat_key, await self._is_flat())
 
 
 def _transaction_id(payload: Answer) -> str | None:

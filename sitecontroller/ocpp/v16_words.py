@@ -73,13 +73,14 @@ _POWER = ("power", "w", "watt", "watts")
 
 SAMPLE_INTERVAL = "MeterValueSampleInterval"
 SAMPLED_MEASURANDS = "MeterValuesSampledData"
+STACK_LEVEL_MAX = "ChargeProfileMaxStackLevel"
 ALLOWED_UNITS = "ChargingScheduleAllowedChargingRateUnit"
 KEYS_PER_REQUEST_KEY = "GetConfigurationMaxKeys"
 
 
 OUR_KEYS = (
     SAMPLE_INTERVAL, SAMPLED_MEASURANDS, ALLOWED_UNITS, KEYS_PER_REQUEST_KEY,
-    "StopTransactionOnInvalidId",
+    STACK_LEVEL_MAX, "StopTransactionOnInvalidId",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sitecontroller.domain.authorization import Authorization, IdToken
+from sitecontroller.domain.authorization import Authorization, IdToken, IdTokenType
 from sitecontroller.domain.commands import ResetType
 from sitecontroller.domain.errors import CallTimeout
 from sitecontroller.domain.metering import MeterReading, ReadingContext
@@ -26,12 +26,13 @@ from sitecontroller.domain.transaction import (
 )
 from sitecontroller.ocpp import profiles
 from sitecontroller.ocpp.commands import Priority
-from sitecontroller.ocpp.dialect import COMPOSITE_DURATION_S, Answer, Inbound, StationDialect
+from sitecontroller.ocpp.dialect import Answer, Inbound
+from sitecontroller.ocpp.outbound import ACCEPTED_OR_LATER, OutboundDialect
 from sitecontroller.ocpp.profiles import ChargingProfile, Purpose
 from sitecontroller.ocpp.setup import Setting, SetUpPlan
-from sitecontroller.ocpp.values import id_token, integer, rows, sendable_token, table, text
+from sitecontroller.ocpp.values import id_token, integer, rows, table, text
 from sitecontroller.ocpp.variables import BaseReport, variable, variable_name
-from sitecontroller.ports import CallAnswer, ChargingLimit, ScheduledLimit
+from sitecontroller.ports import CallAnswer, ChargingLimit
 
 CARD_CHARACTERS_MAX = 36
 VARIABLES_PER_REQUEST = 10
@@ -51,7 +52,7 @@ SAMPLED_MEASURANDS = (
 HEARTBEAT_INTERVAL = "OCPPCommCtrlr.HeartbeatInterval"
 
 
-class Station201(StationDialect):
+class Station201(OutboundDialect):
     """One connected 2.0.1 station."""
 
     version = OcppVersion.V201
@@ -71,9 +72,6 @@ class Station201(StationDialect):
                 received_at=received_at,
             )
         )
-
-    async def _heartbeat(self, payload: Answer, received_at: datetime) -> Answer:
-        return {"currentTime": self._tell_time()}
 
     async def _status_notification(self, payload: Answer, received_at: datetime) -> Answer:
         stamp = payload.get("timestamp")
@@ -143,8 +141,22 @@ class Station201(StationDialect):
                     **common,
                 )
             )
-        if verdict is None or common["id_token"] is None:
+        return await self._with_verdict(payload, common["id_token"], verdict)
+
+    async def _with_verdict(
+        self, payload: Answer, token: IdToken | None, verdict: Authorization | None
+    ) -> Answer:
+        """A token that came with an event is always judged, also in one sent again.
+
+        A button's token has no number to look up; it is accepted (C02.FR.02).
+        """
+        if not isinstance(payload.get("idToken"), dict):
             return {}
+        if token is None:
+            by_button = text(payload["idToken"].get("type")) == IdTokenType.NO_AUTHORIZATION
+            return {"idTokenInfo": {"status": "Accepted" if by_button else "Invalid"}}
+        if verdict is None:
+            verdict = await self._services.authorization.authorize(self.station_id, token)
         return {"idTokenInfo": self._token_info(verdict)}
 
     async def _started(
@@ -204,37 +216,30 @@ class Station201(StationDialect):
             self._report.take(payload)
         return {}
 
-    async def _data_transfer(self, payload: Answer, received_at: datetime) -> Answer:
-        return {"status": "UnknownVendorId"}
-
-    async def _noted(self, payload: Answer, received_at: datetime) -> Answer:
-        """The journal has it; nothing follows from it."""
-        return {}
-
     async def _rejected(self, payload: Answer, received_at: datetime) -> Answer:
         return {"status": "Rejected"}
 
     inbound: ClassVar[dict[str, Inbound]] = {
         "BootNotification": _boot_notification,
-        "Heartbeat": _heartbeat,
+        "Heartbeat": OutboundDialect._heartbeat,
         "StatusNotification": _status_notification,
         "Authorize": _authorize,
         "TransactionEvent": _transaction_event,
         "MeterValues": _meter_values,
         "NotifyReport": _notify_report,
-        "DataTransfer": _data_transfer,
-        "ClearedChargingLimit": _noted,
-        "FirmwareStatusNotification": _noted,
-        "LogStatusNotification": _noted,
-        "NotifyChargingLimit": _noted,
-        "NotifyCustomerInformation": _noted,
-        "NotifyDisplayMessages": _noted,
-        "NotifyEvent": _noted,
-        "NotifyMonitoringReport": _noted,
-        "PublishFirmwareStatusNotification": _noted,
-        "ReportChargingProfiles": _noted,
-        "ReservationStatusUpdate": _noted,
-        "SecurityEventNotification": _noted,
+        "DataTransfer": OutboundDialect._data_transfer,
+        "ClearedChargingLimit": OutboundDialect._noted,
+        "FirmwareStatusNotification": OutboundDialect._noted,
+        "LogStatusNotification": OutboundDialect._noted,
+        "NotifyChargingLimit": OutboundDialect._noted,
+        "NotifyCustomerInformation": OutboundDialect._noted,
+        "NotifyDisplayMessages": OutboundDialect._noted,
+        "NotifyEvent": OutboundDialect._noted,
+        "NotifyMonitoringReport": OutboundDialect._noted,
+        "PublishFirmwareStatusNotification": OutboundDialect._noted,
+        "ReportChargingProfiles": OutboundDialect._noted,
+        "ReservationStatusUpdate": OutboundDialect._noted,
+        "SecurityEventNotification": OutboundDialect._noted,
         "NotifyEVChargingNeeds": _rejected,
         "NotifyEVChargingSchedule": _rejected,
         "SignCertificate": _rejected,
@@ -259,9 +264,7 @@ class Station201(StationDialect):
         self, evse_id: int, connector_id: int, id_token: str, remote_start_id: int
     ) -> CallAnswer:
         """Q53: always with the EVSE. A card's number goes as a card's, anything else as ours."""
-        card = sendable_token(
-            id_token, characters_max=CARD_CHARACTERS_MAX, hex_only=self._quirks.id_token_hex
-        )
+        card = self._sendable(id_token)
         kind = "ISO14443" if _CARD_NUMBER.fullmatch(card) else "Central"
         return await self._say(
             "RequestStartTransaction",
@@ -287,25 +290,11 @@ class Station201(StationDialect):
         accepted = ("Accepted", "Scheduled")
         return await self._say("Reset", {"type": reset_type.value}, accepted=accepted)
 
-    async def change_availability(self, evse_id: int | None, *, operative: bool) -> CallAnswer:
-        """One EVSE or all; where the station refuses the whole, each by itself (Q55)."""
-        status = "Operative" if operative else "Inoperative"
-
-        async def change(evse: Answer) -> CallAnswer:
-            payload = {"operationalStatus": status, **evse}
-            accepted = ("Accepted", "Scheduled")
-            return await self._say("ChangeAvailability", payload, accepted=accepted)
-
-        answer = await change({} if evse_id is None else {"evse": {"id": evse_id}})
-        if evse_id is not None or answer.accepted:
-            return answer
-        answers = [await change({"evse": {"id": evse.evse_id}}) for evse in self._evses]
-        refused = [single for single in answers if not single.accepted]
-        return (refused or answers or [answer])[0]
-
-    async def trigger(self, message: str, evse_id: int | None) -> CallAnswer:
-        """Ask for a message."""
-        return await self._trigger(message, evse_id, Priority.ATTENDANT)
+    async def _change_availability(self, evse_id: int | None, *, operative: bool) -> CallAnswer:
+        payload: Answer = {"operationalStatus": "Operative" if operative else "Inoperative"}
+        if evse_id is not None:
+            payload["evse"] = {"id": evse_id}
+        return await self._say("ChangeAvailability", payload, accepted=ACCEPTED_OR_LATER)
 
     async def _trigger(self, message: str, evse_id: int | None, priority: Priority) -> CallAnswer:
         payload: Answer = {"requestedMessage": message}
@@ -329,10 +318,6 @@ class Station201(StationDialect):
         accepted = len(refused) < len(results)
         return CallAnswer(accepted, status or "", {"getVariableResult": results})
 
-    async def set_variable(self, name: str, value: str) -> CallAnswer:
-        """One variable by name."""
-        return await self._set(name, value, Priority.ATTENDANT)
-
     async def _get(self, names: tuple[str, ...], priority: Priority) -> list[Answer]:
         results: list[Answer] = []
         for i in range(0, len(names), VARIABLES_PER_REQUEST):
@@ -341,7 +326,7 @@ class Station201(StationDialect):
             results += rows(answer.body.get("getVariableResult"), len(wanted))
         return results
 
-    async def _set(self, name: str, value: str, priority: Priority) -> CallAnswer:
+    async def _write(self, name: str, value: str, priority: Priority) -> CallAnswer:
         answer = await self._say(
             "SetVariables",
             {"setVariableData": [{"attributeValue": value, **variable(name)}]},
@@ -375,56 +360,15 @@ class Station201(StationDialect):
 
     # limits
 
-    async def set_fallback(self, evse_id: int, current_a: float, phase_count: int) -> CallAnswer:
-        """The permanent TxDefaultProfile at stack level 0."""
-        profile = profiles.fallback(
-            self._own_evse(evse_id),
-            current_a,
-            phase_count,
-            station_now=self._station_now(),
-            integer=self._quirks.integer_limits,
-        )
-        return await self._set_profile(evse_id, profile, f"fallback-{evse_id}")
+    EVSE_FIELD = "evseId"
+    PROFILE_ID_FIELD = "chargingProfileId"
+    COMPOSITE_FIELD = "schedule"
 
-    async def set_station_maximum(self, current_a: float) -> CallAnswer:
-        """ChargingStationMaxProfile on EVSE 0."""
-        profile = profiles.station_maximum(
-            self._evses,
-            current_a,
-            station_now=self._station_now(),
-            integer=self._quirks.integer_limits,
-        )
-        return await self._set_profile(0, profile, "maximum")
+    def _lease_purpose(self, limit: ChargingLimit) -> Purpose:
+        return Purpose.TX if limit.transaction_id else Purpose.TX_DEFAULT
 
-    async def set_limit(self, limit: ChargingLimit) -> CallAnswer:
-        """A TxProfile of the running transaction, ending by the station's clock."""
-        known = self.clock_offset_s is not None
-        profile = profiles.lease(
-            self._own_evse(limit.evse_id),
-            limit.current_a,
-            limit.phase_count,
-            purpose=Purpose.TX if limit.transaction_id else Purpose.TX_DEFAULT,
-            lease_s=limit.lease_s,
-            station_now=self._station_now() if known else None,
-            transaction_id=limit.transaction_id,
-            integer=self._quirks.integer_limits,
-        )
-        self._phases_sent[limit.evse_id] = limit.phase_count
-        return await self._set_profile(limit.evse_id, profile, f"limit-{limit.evse_id}")
-
-    async def _set_profile(self, evse_id: int, profile: ChargingProfile, key: str) -> CallAnswer:
-        payload = profiles.v201_payload(profile, evse_id, digits=self._quirks.timestamp_digits)
-        return await self._say("SetChargingProfile", payload, priority=Priority.SAFETY, key=key)
-
-    async def clear_limit(self, evse_id: int) -> CallAnswer:
-        """Unknown is an answer too: there was none."""
-        return await self._say(
-            "ClearChargingProfile",
-            {"chargingProfileId": profiles.lease_id(evse_id)},
-            accepted=("Accepted", "Unknown"),
-            priority=Priority.SAFETY,
-            key=f"limit-{evse_id}",
-        )
+    def _profile_payload(self, evse_id: int, profile: ChargingProfile) -> Answer:
+        return profiles.v201_payload(profile, evse_id, digits=self._quirks.timestamp_digits)
 
     async def ask_for_missing(self, station_transaction_id: str) -> None:
         """Make the station send what it still holds of a transaction (E14)."""
@@ -434,21 +378,6 @@ class Station201(StationDialect):
             priority=Priority.HOUSEKEEPING,
             key=f"status-{station_transaction_id}",
         )
-
-    async def composite_limit(self, evse_id: int) -> ScheduledLimit:
-        """What the station says it would let the EVSE draw now."""
-        evse = self._own_evse(evse_id)
-        answer = await self._say(
-            "GetCompositeSchedule",
-            {
-                "evseId": evse_id,
-                "duration": COMPOSITE_DURATION_S,
-                "chargingRateUnit": evse.limit_unit.value,
-            },
-            key=f"composite-{evse_id}",
-        )
-        schedule = table(answer.body.get("schedule")) if answer.accepted else None
-        return profiles.parse_composite(answer.body, schedule, evse, self._phases_sent.get(evse_id))
 
     # set-up
 
@@ -469,13 +398,6 @@ class Station201(StationDialect):
             if name is not None and text(result.get("attributeStatus")) == "Accepted":
                 settings[name] = Setting(text(result.get("attributeValue")))
         return settings
-
-    async def write_setting(self, name: str, value: str) -> bool:
-        """For set-up."""
-        return (await self._set(name, value, Priority.HOUSEKEEPING)).accepted
-
-    async def _ask_for(self, message: str, evse_id: int | None) -> bool:
-        return (await self._trigger(message, evse_id, Priority.HOUSEKEEPING)).accepted
 
 
 def _charging_state(transaction: Answer) -> ChargingState | None:

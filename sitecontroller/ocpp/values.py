@@ -12,6 +12,12 @@ from sitecontroller.domain.errors import FieldError, InvalidInput
 
 TEXT_CHARACTERS_MAX = 255
 INTEGER_MAX = 2**53
+ENERGY_WH_MAX = 1e12
+"""A register of a terawatt hour is none: a station's whole life is a thousandth of that."""
+LETTERS_AND_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+HEX_DIGITS = "0123456789ABCDEF"
+SENT_CHARACTERS_MAX = 16
+"""Of a card number that every station takes (Q24)."""
 
 _TOKEN_TYPES = {kind.value.casefold(): kind for kind in IdTokenType}
 
@@ -41,6 +47,12 @@ def number(value: object) -> float | None:
     return found if math.isfinite(found) and abs(found) < INTEGER_MAX else None
 
 
+def register_wh(value: object) -> float | None:
+    """An energy register in Wh; None beyond what any register of a station counts."""
+    found = number(value)
+    return found if found is not None and abs(found) <= ENERGY_WH_MAX else None
+
+
 def table(value: object) -> dict[str, Any]:
     """An object, or an empty one."""
     return value if isinstance(value, dict) else {}
@@ -61,20 +73,30 @@ def id_token(value: object, kind: object = None) -> IdToken | None:
     return IdToken(found, known)
 
 
-def sendable_token(token: str, *, characters_max: int, hex_only: bool) -> str:
-    """A card number as it may be sent to a station (Q24). InvalidInput says why it may not."""
-    sent = token.strip()
+def sendable_token(
+    token: str,
+    *,
+    characters: str = LETTERS_AND_DIGITS,
+    length_max: int = SENT_CHARACTERS_MAX,
+) -> str:
+    """A card number as it may be sent to a station, in capitals (Q24): cards compare caseless.
+
+    `characters` are those the station takes. InvalidInput says why the number can't be sent.
+    """
+    given = token.strip()
+    sent = given.upper() if given.isascii() else given  # "ß" must not become another card's "SS"
     reason = None
-    if not sent or not sent.isascii() or not sent.isprintable():
-        reason = "is letters, digits and signs without accents"
-    elif len(sent) > characters_max:
-        reason = f"has {len(sent)} characters; this charger takes {characters_max}"
-    elif hex_only and not set(sent.upper()) <= set("0123456789ABCDEF"):
-        reason = "has other signs than 0-9 and A-F, which is all this charger takes"
+    if not sent:
+        reason = "is empty"
+    elif len(sent) > length_max:
+        reason = f"has {len(sent)} characters; this charger takes {length_max}"
+    elif not set(sent) <= set(characters):
+        others = " ".join(sorted(set(sent) - set(characters)))[:40]
+        reason = f"has signs that this charger doesn't take: {others}"
     if reason is not None:
         raise InvalidInput(
             f"The card number can't be sent: it {reason}",
-            remedy="Use a card number of at most 16 of A-Z and 0-9",
+            remedy=f"Use a card number of at most {length_max} of A-Z and 0-9",
             errors=(FieldError("id_token", reason),),
         )
     return sent

@@ -70,6 +70,7 @@ class ScriptedSession:
         self.said: list[Said] = []
         self.calls_allowed = False
         self.closed_with: str | None = None
+        self.faults: list[tuple[str, ...]] = []
         self._after_reply: list[Callable[[], None]] = []
 
     async def call(
@@ -93,6 +94,9 @@ class ScriptedSession:
     def after_reply(self, callback: Callable[[], None]) -> None:
         self._after_reply.append(callback)
 
+    def note_faults(self, subject: str, *faults: str) -> None:
+        self.faults.append((subject, *faults))
+
     def boot_answered(self) -> None:
         self._after_reply.append(lambda: setattr(self, "calls_allowed", True))
 
@@ -114,11 +118,15 @@ class ScriptedSession:
 @dataclass
 class FakeStations:
     answer: BootAnswer = field(default_factory=lambda: BootAnswer(RegistrationStatus.ACCEPTED, 300))
+    has_password: bool = True
     boots: list[StationBooted] = field(default_factory=list)
     reports: list[StatusReported] = field(default_factory=list)
     readiness: list[bool] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def admitted(self, station_id: str) -> bool:
+        return self.has_password
 
     async def booted(self, boot: StationBooted) -> BootAnswer:
         self.boots.append(boot)
@@ -153,6 +161,8 @@ class FakeAuthorization:
 class FakeTransactions:
     authorization: FakeAuthorization
     next_id: int = 4711
+    decides: bool = True
+    """Whether it has a verdict on a token shown during or at the end of a session."""
     starts: list[TransactionStarted] = field(default_factory=list)
     updates: list[TransactionUpdated] = field(default_factory=list)
     ends: list[TransactionEnded] = field(default_factory=list)
@@ -175,11 +185,15 @@ class FakeTransactions:
 
     async def updated(self, report: TransactionUpdated) -> Authorization | None:
         self.updates.append(report)
-        return None if report.id_token is None else await self._verdict(report.id_token)
+        return await self._decision(report.id_token)
 
     async def ended(self, report: TransactionEnded) -> Authorization | None:
         self.ends.append(report)
-        return None if report.id_token is None else await self._verdict(report.id_token)
+        return await self._decision(report.id_token)
+
+    async def _decision(self, id_token: IdToken | None) -> Authorization | None:
+        decides = self.decides and id_token is not None
+        return await self._verdict(id_token) if decides else None
 
     async def _verdict(self, id_token: IdToken | None) -> Authorization:
         if id_token is None:

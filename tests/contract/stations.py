@@ -43,6 +43,7 @@ class _Station:
 
     def __init__(self, office: Office, station: ChargingStation | None = STATION) -> None:
         self.office = office
+        office.stations.has_password &= station is not None
         self.session = ScriptedSession(self.VERSION, "CP-1", dict(self.ACCEPTING))
         self.dialect = make_dialect(office.bundle, self.session, station, self.VERSION)
 

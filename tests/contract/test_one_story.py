@@ -17,6 +17,7 @@ from sitecontroller.ocpp.frames import CallFault
 from sitecontroller.ocpp.times import format_time, read_instant
 from sitecontroller.ports import ChargingLimit
 from sitecontroller.services.stations import BootAnswer
+from tests.contract.fakes import Office
 from tests.contract.stations import Talker16, Talker201
 from tests.support import eventually
 
@@ -165,6 +166,56 @@ def test_a_station_nobody_knows_waits_and_is_refused_the_rest(tell: Any) -> None
     tell(story, station=None)
 
 
+@pytest.mark.parametrize("verdict", [RegistrationStatus.PENDING, RegistrationStatus.ACCEPTED])
+def test_a_station_of_the_site_without_a_password_bills_nothing(
+    tell: Any, verdict: RegistrationStatus
+) -> None:
+    async def story(station: Any) -> None:
+        with pytest.raises(CallFault) as fault:
+            await station.start(1, "04A2B3C4", 0)
+        assert fault.value.code == "SecurityError"
+        await station.boot()
+        with pytest.raises(CallFault):
+            await station.start(1, "04A2B3C4", 0)
+        assert station.office.transactions.starts == []
+        assert station.office.stations.readiness == []
+
+    office = Office()
+    office.stations.has_password = False
+    office.stations.answer = BootAnswer(verdict, 30)
+    tell(story, office=office)
+
+
+def test_a_station_that_got_its_password_is_taken_in_by_its_next_boot(tell: Any) -> None:
+    async def story(station: Any) -> None:
+        await station.boot()
+        station.office.stations.has_password = True
+        await station.boot()
+        await station.start(1, "04A2B3C4", 0)
+        assert len(station.office.transactions.starts) == 1
+
+    office = Office()
+    office.stations.has_password = False
+    tell(story, office=office)
+
+
+def test_registers_and_readings_beyond_what_is_physical_are_unknown_and_counted(tell: Any) -> None:
+    async def story(station: Any) -> None:
+        transaction_id = await station.start(1, "04A2B3C4", 2**53 - 1)
+        await station.measure(1, transaction_id, 2**53 - 1, (1e6, 10.0, 10.0))
+        await station.stop(transaction_id, 2**53 - 1)
+        transactions = station.office.transactions
+        assert transactions.starts[0].meter_start_wh is None
+        (reading,) = transactions.updates[0].readings
+        assert reading.energy_import_wh is None
+        assert reading.current_a == (10.0, None, 10.0)
+        assert transactions.ends[0].meter_stop_wh is None
+        assert len(station.session.faults) == 4
+        assert all("out of bounds" in fault for _, fault in station.session.faults)
+
+    tell(story)
+
+
 def test_a_station_that_waits_is_not_set_up(tell: Any) -> None:
     async def story(station: Any) -> None:
         station.office.stations.answer = BootAnswer(RegistrationStatus.PENDING, 30)
@@ -214,11 +265,22 @@ def test_q53_the_start_that_follows_is_known_as_its_answer(tell: Any) -> None:
     tell(story)
 
 
-def test_q24_a_card_number_no_station_takes_is_refused_here(tell: Any) -> None:
+@pytest.mark.parametrize("card", ["X" * 17, "DE-ABC-C1", ""])
+def test_q24_a_card_number_not_every_station_takes_is_refused_here(tell: Any, card: str) -> None:
     async def story(station: Any) -> None:
         with pytest.raises(InvalidInput):
-            await station.dialect.start(1, 1, "X" * 37, 1)
+            await station.dialect.start(1, 1, card, 1)
         assert station.session.said == []
+
+    tell(story)
+
+
+def test_q24_a_card_is_sent_in_capitals(tell: Any) -> None:
+    async def story(station: Any) -> None:
+        await station.dialect.start(1, 1, "04a2b3c4", 1)
+        (said,) = station.session.said
+        token = said.payload.get("idTag") or said.payload["idToken"]["idToken"]
+        assert token == "04A2B3C4"
 
     tell(story)
 

@@ -249,14 +249,6 @@ def test_q53_a_start_on_another_card_is_not_our_remote_start(tell16: Any) -> Non
     tell16(story)
 
 
-def test_q24_a_card_longer_than_1_6_knows_is_refused_here(tell16: Any) -> None:
-    async def story(station: Any) -> None:
-        with pytest.raises(InvalidInput):
-            await station.dialect.start(1, 1, "X" * 21, 1)
-
-    tell16(story)
-
-
 def test_a_message_1_6_does_not_know_is_refused_here(tell16: Any) -> None:
     async def story(station: Any) -> None:
         with pytest.raises(InvalidInput):

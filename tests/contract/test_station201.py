@@ -70,6 +70,38 @@ def test_a_card_shown_during_a_session_is_answered(tell201: Any) -> None:
     tell201(story)
 
 
+CARD = {"idToken": "04A2B3C4", "type": "ISO14443"}
+
+
+@pytest.mark.parametrize("kind", ["Updated", "Ended"])
+def test_a_token_always_gets_a_verdict(tell201: Any, kind: str) -> None:
+    async def story(station: Any) -> None:
+        station.office.transactions.decides = False
+        for card, verdict in ((CARD, "Accepted"), ({**CARD, "idToken": "OTHER"}, "Invalid")):
+            answer = await station.event(kind, "T", evse={"id": 1}, idToken=card)
+            assert answer == {"idTokenInfo": {"status": verdict}}
+
+    tell201(story)
+
+
+@pytest.mark.parametrize("kind", ["Started", "Updated", "Ended"])
+@pytest.mark.parametrize(
+    ("token", "verdict"),
+    [
+        ({"idToken": "", "type": "NoAuthorization"}, "Accepted"),
+        ({"idToken": " ", "type": "Local"}, "Invalid"),
+    ],
+)
+def test_a_token_without_a_number_gets_a_verdict_too(
+    tell201: Any, kind: str, token: dict[str, str], verdict: str
+) -> None:
+    async def story(station: Any) -> None:
+        answer = await station.event(kind, "T", evse={"id": 1}, idToken=token)
+        assert answer["idTokenInfo"]["status"] == verdict
+
+    tell201(story)
+
+
 def test_a_start_by_cable_alone_has_no_verdict(tell201: Any) -> None:
     async def story(station: Any) -> None:
         assert await station.event("Started", "T", evse={"id": 1, "connectorId": 1}) == {}

@@ -20,9 +20,9 @@ def evse(phases: str = "L1L2L3", supply: Supply = Supply.AC) -> Evse:
     return Evse("CP-1", 1, "main", phase_map=PhaseMap.parse(phases), supply=supply)
 
 
-def read(*sampled: dict[str, Any], on: Evse | None = None) -> list[MeterReading]:
+def read(*sampled: dict[str, Any], on: Evse | None = None, **options: Any) -> list[MeterReading]:
     values = [{"timestamp": STAMP, "sampledValue": list(sampled)}]
-    return read_meter_values(values, on or evse(), RECEIVED, missing_zone=UTC)
+    return read_meter_values(values, on or evse(), RECEIVED, missing_zone=UTC, **options)
 
 
 def one(*sampled: dict[str, Any], on: Evse | None = None) -> MeterReading:
@@ -83,6 +83,63 @@ def test_q38_currents_are_amperes_on_their_phase(phase: str, value: str, unit: s
 @pytest.mark.parametrize("value", ["", "   ", "NaN", "inf", "1e99", "n/a", None, True, {}])
 def test_q38_an_empty_or_unreadable_value_is_no_zero(value: object) -> None:
     assert read({"value": value, "measurand": "Power.Active.Import"}) == []
+
+
+BEYOND = [
+    ("Energy.Active.Import.Register", 1e12, {"unit": "MWh", "multiplier": 12}),
+    ("Energy.Active.Import.Register", 1.1e9, {"unit": "kWh"}),
+    ("Energy.Active.Export.Register", 1.1e12, {"unit": "Wh"}),
+    ("Power.Active.Import", 1.1e5, {"unit": "kW"}),
+    ("Power.Active.Import", -1.1e8, {"unit": "W"}),
+    ("Current.Import", 1.1e5, {"unit": "A"}),
+    ("Current.Offered", 1.1e5, {"unit": "A"}),
+    ("Voltage", 1.1e6, {"unit": "V"}),
+    ("Frequency", 1001, {"unit": "Hertz"}),
+    ("Frequency", -1, {"unit": "Hertz"}),
+    ("SoC", 100.5, {"unit": "Percent"}),
+    ("SoC", -1, {"unit": "Percent"}),
+    ("Voltage", 1e308, {"unit": "kV", "multiplier": 12}),
+    ("Voltage", 230, {"unit": "V", "multiplier": 13}),
+]
+
+
+@pytest.mark.parametrize(("measurand", "value", "unit"), BEYOND)
+def test_no_value_beyond_what_is_physical_passes_the_edge(
+    measurand: str, value: float, unit: dict[str, Any]
+) -> None:
+    counted: list[str] = []
+    sampled = {"value": value, "measurand": measurand, "unitOfMeasure": unit, "phase": "L1"}
+    if measurand in ("SoC", "Frequency") or measurand.startswith("Energy"):
+        del sampled["phase"]
+    assert read(sampled, out_of_bounds=counted.append) == []
+    assert counted == [measurand]
+
+
+@pytest.mark.parametrize(
+    ("sampled", "field", "value"),
+    [
+        ({"value": 1e12}, "energy_import_wh", 1e12),
+        ({"value": 1e5, "measurand": "Power.Active.Import", "unit": "kW"}, "power_w", 1e8),
+        ({"value": 100, "measurand": "SoC"}, "soc_percent", 100),
+        ({"value": 0, "measurand": "SoC"}, "soc_percent", 0),
+        ({"value": 1e6, "unitOfMeasure": {"multiplier": -12}}, "energy_import_wh", 1e-6),
+    ],
+)
+def test_the_largest_physical_value_passes(
+    sampled: dict[str, Any], field: str, value: float
+) -> None:
+    assert getattr(one(sampled), field) == pytest.approx(value)
+
+
+def test_a_sum_of_phases_is_bounded_too() -> None:
+    counted: list[str] = []
+    phases = [
+        {"value": "9e7", "measurand": "Power.Active.Import", "phase": f"L{n}"} for n in (1, 2, 3)
+    ]
+    (reading,) = read(*phases, out_of_bounds=counted.append)
+    assert reading.power_w is None
+    assert reading.power_phase_w == (9e7, 9e7, 9e7)
+    assert counted == ["Power.Active.Import"]
 
 
 def test_readings_stand_on_the_sites_phases() -> None:

@@ -6,7 +6,16 @@ import pytest
 
 from sitecontroller.domain.authorization import IdTokenType
 from sitecontroller.domain.errors import InvalidInput
-from sitecontroller.ocpp.values import id_token, integer, number, sendable_token, text
+from sitecontroller.ocpp.values import (
+    HEX_DIGITS,
+    LETTERS_AND_DIGITS,
+    id_token,
+    integer,
+    number,
+    register_wh,
+    sendable_token,
+    text,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +63,40 @@ def test_text_is_bounded() -> None:
     assert len(text("x" * 100_000) or "") == 255
 
 
-@pytest.mark.parametrize("card", ["", "x" * 21, "Grün", "A\x00B"])
+@pytest.mark.parametrize("raw", [1e12 + 1, 2**53 - 1, -(2**53) + 1, "1e13", "x", None, {}])
+def test_a_register_beyond_what_is_physical_is_unknown(raw: object) -> None:
+    assert register_wh(raw) is None
+
+
+@pytest.mark.parametrize(("raw", "register"), [(0, 0), ("4711", 4711), (1e12, 1e12)])
+def test_a_register_is_a_number_of_wh(raw: object, register: float) -> None:
+    assert register_wh(raw) == register
+
+
+@pytest.mark.parametrize(
+    "card", ["", " ", "A" * 17, "04A2B3C4D5E6F708192A", "Grün", "A\x00B", "DE-ABC-1", "A_1", "ß"]
+)
 def test_q24_a_card_a_station_would_refuse_is_not_sent(card: str) -> None:
-    with pytest.raises(InvalidInput):
-        sendable_token(card, characters_max=20, hex_only=False)
+    with pytest.raises(InvalidInput) as refused:
+        sendable_token(card)
+    assert refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("card", "sent"), [("04a2b3c4", "04A2B3C4"), (" Till1 ", "TILL1"), ("Z" * 16, "Z" * 16)]
+)
+def test_q24_a_card_is_sent_in_capitals(card: str, sent: str) -> None:
+    assert sendable_token(card) == sent
 
 
 def test_q24_models_that_take_hex_only_get_hex_only() -> None:
-    assert sendable_token("04a2b3c4", characters_max=20, hex_only=True) == "04a2b3c4"
+    assert sendable_token("04a2b3c4", characters=HEX_DIGITS) == "04A2B3C4"
     with pytest.raises(InvalidInput):
-        sendable_token("TILL1", characters_max=20, hex_only=True)
+        sendable_token("TILL1", characters=HEX_DIGITS)
+
+
+def test_q24_models_that_take_more_are_sent_more() -> None:
+    more = LETTERS_AND_DIGITS + "-"
+    assert sendable_token("de-abc-c12345678-9", characters=more, length_max=20)
+    with pytest.raises(InvalidInput):
+        sendable_token("de-abc-c12345678-9", characters=more)
