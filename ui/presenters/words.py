@@ -126,6 +126,7 @@ def flag(code: str) -> str:
         "refused-token": translate("Flag", "The card was refused, yet the car charged"),
         "no-start": translate("Flag", "Its start never reached us"),
         "missing-stop": translate("Flag", "Closed by us: the charger never reported the end"),
+        "stop-guessed": translate("Flag", "Its end was matched by card, meter and time"),
         "stop-corrected": translate("Flag", "The real end came later; the figures were corrected"),
         "power-loss": translate("Flag", "The charger restarted during the session"),
         "register-doubtful": translate("Flag", "The meter readings don't fit; check them"),
