@@ -31,7 +31,8 @@ class OutboundDialect(StationDialect):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._phases_sent: dict[int, int] = {}
-        self._fallback_phases: dict[int, int] = {}
+        self._fallbacks: dict[int, tuple[float, int]] = {}
+        """Current and number of phases last set, by EVSE."""
 
     # in a version's words
 
@@ -95,16 +96,18 @@ class OutboundDialect(StationDialect):
 
     async def set_fallback(self, evse_id: int, current_a: float, phase_count: int) -> CallAnswer:
         """The permanent TxDefaultProfile at stack level 0."""
-        self._fallback_phases[evse_id] = phase_count
+        self._fallbacks[evse_id] = (current_a, phase_count)
         profile = self._fallback(self._own_evse(evse_id), current_a)
         return await self._set_profile(evse_id, profile, f"fallback-{evse_id}")
 
-    def _fallback(self, evse: Evse, current_a: float) -> ChargingProfile:
+    def _fallback(self, evse: Evse, current_a: float | None = None) -> ChargingProfile:
+        """`current_a` None: what was last set, or stands in site.toml."""
         in_watts = evse.limit_unit is LimitUnit.W
-        phase_count = self._fallback_phases.get(evse.evse_id, 1 if in_watts else evse.phase_count)
+        configured = (evse.fallback_a, 1 if in_watts else evse.phase_count)
+        set_a, phase_count = self._fallbacks.get(evse.evse_id, configured)
         return profiles.fallback(
             evse,
-            current_a,
+            set_a if current_a is None else current_a,
             phase_count,
             station_now=self._station_now(),
             integer=self._quirks.integer_limits,
@@ -148,8 +151,7 @@ class OutboundDialect(StationDialect):
     async def clear_limit(self, evse_id: int) -> CallAnswer:
         """Unknown is an answer too: there was none."""
         if await self._is_flat():
-            evse = self._own_evse(evse_id)
-            profile = self._fallback(evse, evse.fallback_a)
+            profile = self._fallback(self._own_evse(evse_id))
             return await self._set_profile(evse_id, profile, f"limit-{evse_id}")
         return await self._say(
             "ClearChargingProfile",

@@ -28,6 +28,7 @@ from sitecontroller.services.stations import LoginVerdict
 from sitecontroller.simulation.cars import Car, CarModel
 from sitecontroller.simulation.control import StationDescription
 from sitecontroller.simulation.plant import Plant
+from sitecontroller.simulation.profiles import ProfileRefused, ProfileStore, StoredProfile
 from sitecontroller.simulation.site import STATIONS, STEP_S
 from sitecontroller.simulation.station import SimulatedStation
 from sitecontroller.simulation.virtual_time import VirtualLoop, virtual_clock
@@ -110,14 +111,27 @@ class Bench:
     async def draws(self, current_a: float, within_s: float = 60) -> None:
         await eventually(lambda: abs(self.drawn_a - current_a) < 0.3, within_s)
 
-    async def limit(self, current_a: float, lease_s: int | None = 300) -> None:
-        limit = ChargingLimit(1, current_a, 3, lease_s, transaction_id=self.transaction_id)
+    async def limit(
+        self, current_a: float, lease_s: int | None = 300, fallback_a: float = 0.0
+    ) -> None:
+        limit = ChargingLimit(1, current_a, 3, lease_s, fallback_a, self.transaction_id)
         answer = await self.link.set_limit(limit)
         assert answer.accepted, answer
 
 
+class FlatStore(ProfileStore):
+    """A station's profiles where it knows stack level 0 only."""
+
+    def put(self, profile: StoredProfile) -> None:
+        if profile.stack_level > 0:
+            raise ProfileRefused("only stack level 0")
+        super().put(profile)
+
+
 @asynccontextmanager
-async def bench(version: OcppVersion, evse: Evse = AC) -> AsyncIterator[Bench]:
+async def bench(
+    version: OcppVersion, evse: Evse = AC, *, flat: bool = False
+) -> AsyncIterator[Bench]:
     station = ChargingStation("CP-1", (evse,))
     clock = virtual_clock()
     office = Office(OcppSettings(host="127.0.0.1", port=0, sample_interval_s=10), clock)
@@ -140,6 +154,11 @@ async def bench(version: OcppVersion, evse: Evse = AC) -> AsyncIterator[Bench]:
         clock,
         Random(1),
     )
+    if flat:
+        simulated.profiles = FlatStore(strict_stack=False)
+        level = simulated.settings.get("ChargeProfileMaxStackLevel")
+        assert level is not None
+        level.value = "0"
 
     async def run_plant() -> None:
         while True:
@@ -202,6 +221,25 @@ def test_a_limit_holds_and_dies_with_its_lease(at: Any) -> None:
         await it.draws(6.0, within_s=130)
 
     at(story)
+
+
+def test_q44_a_station_of_one_stack_level_returns_to_its_fallback_too(run: Any) -> None:
+    async def story() -> None:
+        async with bench(OcppVersion.V16, flat=True) as it:
+            assert (await it.link.set_fallback(1, 6.0, 3)).accepted
+            await it.charge()
+            await it.draws(6.0)
+            await it.limit(20.0, lease_s=120, fallback_a=6.0)
+            await it.draws(20.0)
+            scheduled = await it.link.composite_limit(1)
+            assert (scheduled.current_a, scheduled.duration_s) == (20.0, pytest.approx(120, abs=15))
+            await it.draws(6.0, within_s=130)
+            await it.limit(16.0, lease_s=900, fallback_a=6.0)
+            await it.draws(16.0)
+            assert (await it.link.clear_limit(1)).accepted
+            await it.draws(6.0)
+
+    run(story(), loop_factory=VirtualLoop)
 
 
 def test_a_pause_stops_the_current_and_not_the_transaction(at: Any) -> None:

@@ -240,6 +240,62 @@ def test_a_lease_stands_one_level_above_the_fallback_on_the_same_connector(tell1
     tell16(story)
 
 
+ONE_LEVEL = {"key": "ChargeProfileMaxStackLevel", "readonly": True, "value": "0"}
+
+
+def test_q44_one_stack_level_is_remembered_until_set_up_finds_another(tell16: Any) -> None:
+    office = Office()
+    limit = ChargingLimit(1, 16.0, 3, lease_s=300, fallback_a=6.0, transaction_id="4711")
+
+    def connection(max_level: str) -> None:
+        async def story(station: Any) -> None:
+            row = {**ONE_LEVEL, "value": max_level}
+            station.session.replies["GetConfiguration"] = {"configurationKey": [row]}
+            await station.dialect.set_limit(limit)
+            levels.append(station.limit_sent()["stackLevel"])
+            await station.boot()
+            await eventually(lambda: station.dialect.found_settings)
+            await station.dialect.set_limit(limit)
+            levels.append(station.limit_sent()["stackLevel"])
+            await eventually(lambda: not station.dialect._setting_up)
+
+        tell16(story, office=office)
+
+    levels: list[int] = []
+    connection("0")
+    connection("3")
+    connection("3")
+    assert levels == [1, 0, 0, 1, 1, 1]
+
+
+def test_q44_with_one_stack_level_a_lease_ends_in_the_fallback(tell16: Any) -> None:
+    async def story(station: Any) -> None:
+        station.session.replies["GetConfiguration"] = {"configurationKey": [ONE_LEVEL]}
+        await station.boot()
+        await eventually(lambda: station.dialect.found_settings)
+        await station.status(1, "Charging")
+        await station.dialect.set_fallback(1, 6.0, 3)
+        fallback = station.limit_sent()
+        limit = ChargingLimit(1, 16.0, 3, lease_s=300, fallback_a=6.0, transaction_id="4711")
+        await station.dialect.set_limit(limit)
+        lease = station.limit_sent()
+        same = ("evse_id", "chargingProfileId", "stackLevel", "chargingProfilePurpose")
+        assert [lease[name] for name in same] == [fallback[name] for name in same]
+        assert "validTo" not in lease
+        assert "duration" not in lease["chargingSchedule"]
+        assert lease["chargingSchedule"]["chargingSchedulePeriod"] == [
+            {"startPeriod": 0, "limit": 16, "numberPhases": 3},
+            {"startPeriod": 360, "limit": 6, "numberPhases": 3},
+        ]
+        await station.dialect.clear_limit(1)
+        assert station.session.payloads("ClearChargingProfile") == []
+        (period,) = station.limit_sent()["chargingSchedule"]["chargingSchedulePeriod"]
+        assert period["limit"] == 6
+        assert station.session.last("SetChargingProfile").key == "limit-1"
+
+    tell16(story)
+
+
 def test_q53_a_start_on_another_card_is_not_our_remote_start(tell16: Any) -> None:
     async def story(station: Any) -> None:
         await station.dialect.start(1, 1, "04A2B3C4", 99)

@@ -14,6 +14,7 @@ from sitecontroller.domain.topology import Evse, LimitUnit, PhaseMap, Supply
 from sitecontroller.ocpp import profiles
 from sitecontroller.ocpp.frames import request_validator
 from sitecontroller.ocpp.profiles import Kind, Purpose
+from sitecontroller.simulation.profiles import ProfileStore, parse_profile
 
 NOW = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 AC = Evse("CP-1", 1, "main")
@@ -125,6 +126,53 @@ def test_a_new_profile_replaces_its_forerunner_and_no_other() -> None:
     for evse_id in range(1, 100):
         ids |= {profiles.fallback_id(evse_id), profiles.lease_id(evse_id)}
     assert len(ids) == 1 + 2 * 99
+
+
+def kept_by_a_flat_station(*sent: profiles.ChargingProfile) -> ProfileStore:
+    """What a station of one stack level keeps of what it was sent, in the order sent."""
+    store = ProfileStore(strict_stack=False)
+    for profile in sent:
+        assert profile.stack_level == 0
+        body = {
+            "stackLevel": profile.stack_level,
+            "chargingProfilePurpose": profile.purpose.value,
+            "chargingProfileKind": profile.kind.value,
+            **({} if profile.valid_to is None else {"validTo": str(profile.valid_to)}),
+        }
+        schedule = profiles.schedule_body(profile, digits=3)
+        store.put(parse_profile(body, schedule, 1, profile.profile_id))
+    return store
+
+
+@pytest.mark.parametrize("evse", [AC, WATTS, DC])
+@pytest.mark.parametrize("fallback_a", [0.0, 6.0])
+def test_q44_a_lease_in_the_fallbacks_place_returns_to_it_by_itself(
+    evse: Evse, fallback_a: float
+) -> None:
+    fallback = profiles.fallback(evse, fallback_a, 3, station_now=NOW)
+    terms: dict[str, Any] = {"lease_s": 300, "station_now": NOW, "transaction_id": None}
+    lease = profiles.lease(evse, 16.0, 3, purpose=Purpose.TX_DEFAULT, **terms)
+    store = kept_by_a_flat_station(fallback, profiles.before(lease, fallback))
+
+    def allowed_a(passed: timedelta) -> float:
+        return store.limit_a(evse, NOW + passed, charging_since=NOW - timedelta(hours=1))
+
+    assert len(list(store)) == 1
+    assert allowed_a(timedelta()) == pytest.approx(16, abs=0.1)
+    assert allowed_a(timedelta(seconds=299)) == pytest.approx(16, abs=0.1)
+    assert allowed_a(timedelta(seconds=300)) == pytest.approx(fallback_a, abs=0.1)
+    assert allowed_a(timedelta(days=30)) == pytest.approx(fallback_a, abs=0.1)
+
+
+def test_q44_a_limit_without_a_lease_in_the_fallbacks_place_holds_until_replaced() -> None:
+    fallback = profiles.fallback(AC, 6.0, 3, station_now=NOW)
+    limit = profiles.before(leased(station_now=None, purpose=Purpose.TX_DEFAULT), fallback)
+    assert (limit.kind, limit.then, limit.start_at) == (Kind.RELATIVE, None, None)
+    store = kept_by_a_flat_station(fallback, limit)
+    later = NOW + timedelta(days=1)
+    assert store.limit_a(AC, later, charging_since=NOW) == 16
+    store = kept_by_a_flat_station(fallback, limit, fallback)
+    assert store.limit_a(AC, later, charging_since=NOW) == 6
 
 
 @pytest.mark.parametrize("digits", [0, 3])
