@@ -66,7 +66,7 @@ LEASE_UNCERTAINTY_S = 12.0
 REFUSED_RETRY_S = 10.0
 UNANSWERED_RETRY_S = 1.0
 READING_GRACE_S = 2.0
-ROOM_WITHIN_S = 8.0
+ROOM_WITHIN_S = 20.0
 """How long a card's answer may wait for room; stations give up after 30 s and more."""
 
 log = logging.getLogger(__name__)
