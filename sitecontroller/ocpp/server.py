@@ -141,7 +141,7 @@ class OcppServer:
             return
         server, self._server = self._server, None
         for session in tuple(self._sessions.values()):
-            if not session.traits.reconnects_after_close:
+            if not self._traits(session.station_id).reconnects_after_close:
                 session.abort("the controller stops")
         for connection in tuple(self._opening):
             connection.transport.abort()
@@ -268,7 +268,7 @@ class OcppServer:
         first = self._sessions.get(key)
         if first is None:
             return True
-        if first.traits.answers_pings and await first.answers_ping(PONG_OF_THE_FIRST_S):
+        if self._traits(station_id).answers_pings and await first.answers_ping(PONG_OF_THE_FIRST_S):
             del self._arriving[key]
             self._stations.duplicate_refused(station_id, connection.address)
             return False

@@ -10,6 +10,7 @@ import pytest
 from sitecontroller.domain.errors import CallRefused, StoreUnavailable
 from tests.support import eventually
 from tests.wire.ocpp_core.site import (
+    BOOT,
     NOW,
     START,
     STATUS,
@@ -42,6 +43,11 @@ BROKEN_FRAMES = {
     "no id": ('[2,null,"Heartbeat",{}]', None, "RpcFrameworkError"),
 }
 
+BOOTS = {
+    "ocpp1.6": BOOT,
+    "ocpp2.0.1": {"reason": "PowerUp", "chargingStation": {"model": "M", "vendorName": "V"}},
+}
+
 
 @pytest.mark.parametrize("name", BROKEN_FRAMES)
 def test_q17_a_broken_frame_gets_an_error_and_the_connection_stays(run, name):
@@ -51,6 +57,37 @@ def test_q17_a_broken_frame_gets_an_error_and_the_connection_stays(run, name):
             answer = await ask(station, frame)
             assert answer[:3] == [4, message_id or "-1", code]
             await still_answers(station)
+
+    run(main())
+
+
+LATER_MESSAGES = {
+    "CALLRESULTERROR": [5, "m", "FormationViolation", "not understood", {}],
+    "SEND": [6, "m", "NotifyPeriodicEventStream", {"id": 1, "pending": 0, "basetime": NOW}],
+    "short CALLRESULTERROR": [5],
+    "SEND without an id": [6, None, "NotifyPeriodicEventStream", {}],
+    "CALLRESULTERROR to what was answered": [5, "answered", "InternalError", "", {}],
+    "CALLRESULTERROR with the id of our call": [5, "ours", "InternalError", "", {}],
+}
+
+
+@pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1"])
+@pytest.mark.parametrize("name", LATER_MESSAGES)
+def test_q21_messages_of_a_later_version_never_end_the_session(run, name, protocol):
+    async def main():
+        frame = list(LATER_MESSAGES[name])
+        async with running_site() as site, site.connect(protocols=[protocol]) as station:
+            await ask(station, [2, "answered", "BootNotification", BOOTS[protocol]])
+            call = asyncio.ensure_future(site.dialect.session.call("ClearCache", {}))
+            ours = await hear(station)
+            if frame[1:2] == ["ours"]:
+                frame[1] = ours[1]
+            for _ in range(3):
+                await tell(station, frame)
+            await still_answers(station)
+            await tell(station, [3, ours[1], {"status": "Accepted"}])
+            assert await call == {"status": "Accepted"}
+            assert sum(site.server.conformance("CP01").values()) == 3
 
     run(main())
 

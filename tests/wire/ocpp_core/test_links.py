@@ -118,6 +118,19 @@ def test_q08_a_station_that_never_answers_pings_is_replaced_by_its_newest_connec
     run(main())
 
 
+def test_q08_what_a_station_is_known_to_be_by_now_decides(run):
+    async def main():
+        found = {"CP01": LinkTraits()}
+        async with running_site(traits=found.get) as site, site.connect() as station:
+            await boot(station)
+            found["CP01"] = LinkTraits(answers_pings=False)
+            async with site.connect() as newest:
+                await still_answers(newest)
+                assert site.server.session("CP01").generation == 2
+
+    run(main())
+
+
 def test_q08_calls_under_way_fail_at_once_when_the_connection_is_replaced(run):
     async def main():
         traits = LinkTraits(answers_pings=False)
@@ -257,6 +270,19 @@ def test_q10_a_station_that_would_stay_away_hears_no_close_frame(run):
         traits = LinkTraits(reconnects_after_close=False)
         async with running_site(traits=lambda _: traits) as site, site.connect() as station:
             await still_answers(station)
+            await site.server.stop()
+            await station.wait_closed()
+            assert station.protocol.close_rcvd is None
+
+    run(main())
+
+
+def test_q10_what_a_station_is_known_to_be_by_now_decides(run):
+    async def main():
+        found = {"CP01": LinkTraits()}
+        async with running_site(traits=found.get) as site, site.connect() as station:
+            await boot(station)
+            found["CP01"] = LinkTraits(reconnects_after_close=False)
             await site.server.stop()
             await station.wait_closed()
             assert station.protocol.close_rcvd is None
