@@ -12,7 +12,7 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -38,6 +38,7 @@ from sitecontroller.statedir import StateDir
 from sitecontroller.storage.journal import FrameJournal
 from sitecontroller.storage.store import Store
 from sitecontroller.supervisor import Supervisor
+from sitecontroller.wire import format_instant
 from sitecontroller.workshop import ProcessWorkshop
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ async def build(
     clock: Clock,
     *,
     config_path: Path | None = None,
-    commissioning: timedelta | None = None,
+    commissioning_until: datetime | None = None,
     serve_api: bool = True,
 ) -> Site:
     """Start everything. Raises ConfigurationError (S2, unknown meter model), Conflict (another
@@ -87,9 +88,8 @@ async def build(
     parts = contextlib.AsyncExitStack()
     try:
         site = await _make(config, clock, parts, config_path)
-        if commissioning is not None:
-            site.services.stations.commissioning_until = clock.now() + commissioning
-            log.warning("commissioning: unknown stations may connect for %s", commissioning)
+        if commissioning_until is not None:
+            _open_commissioning(site.services, commissioning_until)
         await _open_doors(site, serve_api=serve_api)
     except BaseException:
         await parts.aclose()
@@ -119,7 +119,6 @@ async def _make(
     _watch_store(store, services, failed)
     onboarding = Onboarding(
         config.topology,
-        store,
         services.stations,
         state_dir.pepper(),
         add_to_config=functools.partial(add_station, config_path, state_dir),
@@ -134,7 +133,7 @@ async def _make(
         services.stations,
         services.transactions,
         services.alarms,
-        onboarding.admit,
+        onboarding,
         services.load.make_room,
     )
     controller = Controller(
@@ -192,6 +191,21 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     nearby = "127.0.0.1" if config.ocpp.host in EVERYWHERE else config.ocpp.host
     site.state_dir.announce(api_url=site.api_url, ocpp_url=f"ws://{nearby}:{site.ocpp_port}/ocpp")
     parts.callback(site.state_dir.withdraw)
+
+
+def _open_commissioning(services: SiteServices, until: datetime) -> None:
+    """Let unknown stations knock; the end is an instant, so that no restart puts it off."""
+    if until <= services.clock.now():
+        log.warning(
+            "audit commissioning: over since %s; to go on, stop and run with --commissioning again",
+            format_instant(until),
+        )
+        return
+    services.stations.commissioning_until = until
+    log.warning(
+        "audit commissioning: unknown chargers may knock until %s, asked for on the command line",
+        format_instant(until),
+    )
 
 
 def _watch_store(store: Store, services: SiteServices, failed: asyncio.Event) -> None:

@@ -28,6 +28,7 @@ from sitecontroller.domain.commands import (
     CommandResult,
     CommandState,
     GetVariables,
+    RejectStation,
     ResetStation,
     SetVariable,
     StartTransaction,
@@ -354,6 +355,8 @@ def _request_of(command: Command) -> tuple[str, str, dict[str, Any] | None]:
             return "PUT", f"{station}/variables", {"name": command.name, "value": command.value}
         case AcceptStation():
             return "POST", f"{station}/accept", {"circuit_id": command.circuit_id}
+        case RejectStation():
+            return "POST", f"{station}/reject", None
         case CallStation():
             return "POST", f"{station}/ocpp/{_segment(command.action)}", command.payload
 

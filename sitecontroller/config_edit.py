@@ -3,17 +3,30 @@
 from pathlib import Path
 
 import tomlkit
+from tomlkit.exceptions import TOMLKitError
 
+from sitecontroller.domain.errors import Conflict
 from sitecontroller.statedir import StateDir, write_atomically
 
 
 def add_station(path: Path | None, state_dir: StateDir, station_id: str, circuit_id: str) -> None:
     """Write a new station of one EVSE into site.toml; its wiring is completed by hand.
 
-    `path` None: the configuration came from no file; there is nothing to write.
+    `path` None: the configuration came from no file; there is nothing to write. Raises Conflict
+    when the file can't be changed.
     """
     if path is None:
         return
+    try:
+        _add_station(path, state_dir, station_id, circuit_id)
+    except (OSError, TOMLKitError) as error:
+        raise Conflict(
+            f"{path} can't be changed: {error}",
+            remedy="Let the controller's user write the file and its folder, then try again",
+        ) from error
+
+
+def _add_station(path: Path, state_dir: StateDir, station_id: str, circuit_id: str) -> None:
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     evse = tomlkit.table()
     evse.add(tomlkit.comment("complete the wiring: docs/configuration.md"))

@@ -40,6 +40,7 @@ from sitecontroller.domain.commands import (
     CommandResult,
     CommandState,
     GetVariables,
+    RejectStation,
     ResetStation,
     SetVariable,
     StartTransaction,
@@ -140,9 +141,18 @@ async def accept(
     body: AcceptBody | None = None,
     key: IdempotencyKey = None,
 ) -> Response:
-    """Admit a new station (commissioning mode)."""
+    """Admit a new station (commissioning mode).
+
+    Where `answer` holds a `password`, the charger did not take it: a person enters it there.
+    """
     command = AcceptStation(station_id, (body or AcceptBody()).circuit_id)
     return await _execute(controller, command, key)
+
+
+@router.post("/stations/{station_id}/reject", **COMMAND)
+async def reject(controller: Site, station_id: StationId, key: IdempotencyKey = None) -> Response:
+    """Turn a new station away until the commissioning window ends."""
+    return await _execute(controller, RejectStation(station_id), key)
 
 
 @router.get("/stations/{station_id}/variables", **COMMAND)

@@ -8,7 +8,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from sitecontroller import __version__
 from sitecontroller.cli import meters, run, selfcheck, sites, status
 from sitecontroller.domain.errors import ConfigurationError, ControllerError
 from sitecontroller.keeper import UNUSABLE_STATUS
+from sitecontroller.wire import parse_instant
 
 _EPILOG = """\
 examples:
@@ -90,6 +91,7 @@ def _add_serve(commands: _Commands) -> None:
     )
     _add_config(command)
     _add_controller_options(command)
+    command.add_argument("--commissioning-until", type=_instant, help=argparse.SUPPRESS)
     command.set_defaults(work=run.serve)
 
 
@@ -186,3 +188,10 @@ def _duration(text: str) -> timedelta:
     if not 0 < seconds <= 8 * 3600:
         raise argparse.ArgumentTypeError("from 1s to 8h")
     return timedelta(seconds=seconds)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time as 2026-03-01T12:00:00Z") from None

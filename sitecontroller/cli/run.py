@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from sitecontroller import logs
@@ -18,6 +19,7 @@ from sitecontroller.config import SiteConfig, load_config
 from sitecontroller.domain.errors import Conflict
 from sitecontroller.domain.views import CircuitView, SiteView
 from sitecontroller.keeper import RESTART_STATUS, Keeper
+from sitecontroller.wire import format_instant
 
 STATUS_EVERY_S = 5.0
 FAILED_STATUS = 70
@@ -33,8 +35,9 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(path)
     console = not options.headless and _has_screen()
     arguments = ["--config", str(path), "--log", options.log]
-    if options.commissioning is not None:
-        arguments += ["--commissioning", f"{int(options.commissioning.total_seconds())}s"]
+    until = commissioning_until(options)
+    if until is not None:
+        arguments += ["--commissioning-until", format_instant(until)]
     if not console:
         arguments.append("--status-lines")
         print(_how_to_see_more(config, path), flush=True)
@@ -64,6 +67,15 @@ def serve(options: argparse.Namespace) -> int:
         ) from None
 
 
+def commissioning_until(options: argparse.Namespace) -> datetime | None:
+    """When the window for new chargers ends: the keeper hands the instant on at every restart."""
+    if options.commissioning is not None:
+        until: datetime = SystemClock().now() + options.commissioning
+        return until
+    until_option: datetime | None = getattr(options, "commissioning_until", None)
+    return until_option
+
+
 def _allow_many_sockets() -> None:
     """A site has hundreds of chargers; the usual soft limit of 1024 files is too low."""
     if sys.platform == "win32":
@@ -77,7 +89,9 @@ def _allow_many_sockets() -> None:
 
 
 async def _serve(config: SiteConfig, path: Path, options: argparse.Namespace) -> int:
-    site = await build(config, SystemClock(), config_path=path, commissioning=options.commissioning)
+    site = await build(
+        config, SystemClock(), config_path=path, commissioning_until=commissioning_until(options)
+    )
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):

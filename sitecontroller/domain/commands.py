@@ -102,6 +102,13 @@ class AcceptStation:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectStation:
+    """Turn a station of the "new stations" list away until the commissioning window ends."""
+
+    station_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class AcknowledgeAlarm:
     """A person has seen an alarm."""
 
@@ -120,6 +127,7 @@ Command = (
     | SetVariable
     | CallStation
     | AcceptStation
+    | RejectStation
     | AcknowledgeAlarm
 )
 
@@ -139,7 +147,8 @@ class CommandState(StrEnum):
 class CommandResult:
     """What came of a command; `reason` is the station's or our word for a refusal.
 
-    `answer` is the station's answer where the caller wants to see it (raw calls, settings).
+    `answer` is what the caller alone gets to see: the station's answer (raw calls, settings), or
+    `{"password": …}` for a person to enter in a charger that did not take it. Events don't carry it.
     """
 
     command_id: str

@@ -9,19 +9,22 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sitecontroller.domain import commands
 from sitecontroller.domain.commands import Command, CommandResult, CommandState
 from sitecontroller.domain.errors import Conflict, ControllerError, NotFound, StationOffline
-from sitecontroller.domain.events import CommandFinished, Event, TransactionChanged
+from sitecontroller.domain.events import CommandFinished
 from sitecontroller.domain.ids import new_ulid
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.ports import CallAnswer, Clock, StationLink, Store, UnitOfWork
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
+from sitecontroller.services.effect import Effect
+from sitecontroller.services.onboarding import Onboarding
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
 
@@ -46,7 +49,7 @@ class ActionService:
         stations: StationService,
         transactions: TransactionService,
         alarms: AlarmService,
-        admit: Callable[[commands.AcceptStation], Awaitable[str]],
+        onboarding: Onboarding,
         make_room: Callable[[str, int], Awaitable[object]],
     ) -> None:
         self._store = store
@@ -56,7 +59,7 @@ class ActionService:
         self._stations = stations
         self._transactions = transactions
         self._alarms = alarms
-        self._admit = admit
+        self._onboarding = onboarding
         self._make_room = make_room
         self._results: OrderedDict[str, CommandResult] = OrderedDict()
         self._remote_start_id = int(clock.now().timestamp()) & 0x3FFFFFFF
@@ -71,6 +74,7 @@ class ActionService:
             commands.SetVariable: self._set_variable,
             commands.CallStation: self._call,
             commands.AcceptStation: self._accept,
+            commands.RejectStation: self._reject,
             commands.AcknowledgeAlarm: self._acknowledge,
         }
 
@@ -120,31 +124,37 @@ class ActionService:
         link = self._link(command.station_id)
         await self._make_room(command.station_id, command.evse_id)
         self._remote_start_id += 1
-        answer = await link.start(
-            command.evse_id, command.connector_id, command.id_token, self._remote_start_id
-        )
-        if answer.accepted:
-            subject = f"{command.station_id}/{command.evse_id}"
-            self._watch(
-                command_id,
-                lambda event: (
-                    event.began
-                    and (event.transaction.station_id, event.transaction.evse_id)
-                    == (command.station_id, command.evse_id)
-                ),
-                lambda: self._alarms.raise_("remote-start-unanswered", subject, evse=subject),
-                lambda: self._alarms.clear("remote-start-unanswered", subject),
+        subject = f"{command.station_id}/{command.evse_id}"
+        with Effect(
+            self._publisher,
+            lambda event: (
+                event.began
+                and (event.transaction.station_id, event.transaction.evse_id)
+                == (command.station_id, command.evse_id)
+            ),
+        ) as effect:
+            answer = await link.start(
+                command.evse_id, command.connector_id, command.id_token, self._remote_start_id
             )
+            if answer.accepted:
+                self._follow(
+                    command_id,
+                    effect.kept(),
+                    lambda: self._alarms.raise_("remote-start-unanswered", subject, evse=subject),
+                    lambda: self._alarms.clear("remote-start-unanswered", subject),
+                )
         return _result(command_id, answer)
 
     async def _stop(self, command: commands.StopTransaction, command_id: str) -> CommandResult:
         transaction = await self._running(command.transaction_key)
-        answer = await self._link(transaction.station_id).stop(transaction.station_transaction_id)
-        if answer.accepted:
-            self._watch(
-                command_id,
-                lambda event: event.ended and event.transaction.key == transaction.key,
-            )
+        link = self._link(transaction.station_id)
+        with Effect(
+            self._publisher,
+            lambda event: event.ended and event.transaction.key == transaction.key,
+        ) as effect:
+            answer = await link.stop(transaction.station_transaction_id)
+            if answer.accepted:
+                self._follow(command_id, effect.kept())
         return _result(command_id, answer)
 
     async def _unlock(self, command: commands.UnlockConnector, command_id: str) -> CommandResult:
@@ -180,7 +190,13 @@ class ActionService:
         return CommandResult(command_id, CommandState.ACCEPTED, None, body)
 
     async def _accept(self, command: commands.AcceptStation, command_id: str) -> CommandResult:
-        return CommandResult(command_id, CommandState.ACCEPTED, await self._admit(command))
+        admission = await self._onboarding.admit(command)
+        secret = None if admission.password is None else {"password": admission.password}
+        return CommandResult(command_id, CommandState.ACCEPTED, admission.sentence, secret)
+
+    async def _reject(self, command: commands.RejectStation, command_id: str) -> CommandResult:
+        await self._onboarding.reject(command)
+        return CommandResult(command_id, CommandState.EFFECTIVE)
 
     async def _acknowledge(
         self, command: commands.AcknowledgeAlarm, command_id: str
@@ -211,34 +227,25 @@ class ActionService:
             raise Conflict(f"transaction {key} has ended", remedy="Nothing is left to stop")
         return transaction
 
-    def _watch(
+    def _follow(
         self,
         command_id: str,
-        is_effect: Callable[[TransactionChanged], bool],
+        effect: Effect,
         on_none: Callable[[], None] = lambda: None,
         on_effect: Callable[[], None] = lambda: None,
     ) -> None:
         """Follow an accepted command until its effect shows or its time is up."""
-        seen = asyncio.Event()
 
-        def look(event: Event) -> None:
-            if isinstance(event, TransactionChanged) and is_effect(event):
-                seen.set()
-
-        async def wait(unsubscribe: Callable[[], None]) -> None:
-            try:
-                await asyncio.wait_for(seen.wait(), EFFECT_WITHIN_S)
-            except TimeoutError:
-                reason = f"nothing happened within {EFFECT_WITHIN_S:.0f} s"
-                self._keep(CommandResult(command_id, CommandState.INEFFECTIVE, reason))
-                on_none()
-            else:
+        async def wait() -> None:
+            if await effect.shows(EFFECT_WITHIN_S):
                 self._keep(CommandResult(command_id, CommandState.EFFECTIVE))
                 on_effect()
-            finally:
-                unsubscribe()
+                return
+            reason = f"nothing happened within {EFFECT_WITHIN_S:.0f} s"
+            self._keep(CommandResult(command_id, CommandState.INEFFECTIVE, reason))
+            on_none()
 
-        self._background.spawn(wait(self._publisher.subscribe(look)), f"effect of {command_id}")
+        self._background.spawn(wait(), f"effect of {command_id}")
 
     def _keep(self, result: CommandResult, *, tell: bool = True) -> None:
         known = self._results.get(result.command_id)
@@ -248,7 +255,7 @@ class ActionService:
         while len(self._results) > RESULTS_MAX:
             self._results.popitem(last=False)
         if tell:
-            self._publisher.publish(CommandFinished(result))
+            self._publisher.publish(CommandFinished(replace(result, answer=None)))
 
 
 def _result(command_id: str, answer: CallAnswer, *, show: bool = False) -> CommandResult:

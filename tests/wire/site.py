@@ -116,8 +116,9 @@ async def running_site(
     if not planted:
         tokens = tuple(TokenRecord(card, IdTokenType.ISO14443, card) for card in CARDS)
         await plant(config, used, Seed(dict.fromkeys(STATIONS, PASSWORD), tokens, tariff))
+    until = None if commissioning is None else used.now() + commissioning
     site = await build(
-        config, used, config_path=config_path, commissioning=commissioning, serve_api=False
+        config, used, config_path=config_path, commissioning_until=until, serve_api=False
     )
     try:
         yield TestSite(site)

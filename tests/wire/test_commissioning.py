@@ -1,5 +1,6 @@
 """A charger nobody knows: turned away, or let in to be accepted by a person (Q11)."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from sitecontroller.config import load_config
-from sitecontroller.domain.commands import AcceptStation, CommandState
-from sitecontroller.domain.errors import NotFound
+from sitecontroller.domain.commands import AcceptStation, CommandState, RejectStation
+from sitecontroller.domain.errors import Conflict, NotFound
+from sitecontroller.domain.events import CommandFinished, Event
 from tests.support import eventually
 from tests.wire.charger import Charger
 from tests.wire.site import running_site
@@ -92,6 +94,73 @@ def password_of(charger: Charger) -> str:
     value: str = request["value"]
     assert len(value) == 40
     return value
+
+
+def test_q11_a_password_that_a_charger_refuses_reaches_the_person_and_no_other_client(
+    run, tmp_path, site_toml
+):
+    async def play() -> None:
+        async with (
+            running_site(tmp_path, commissioning=HALF_AN_HOUR, config_path=site_toml) as site,
+            site.charger("NEW-1", password="") as charger,
+        ):
+            charger.answers["ChangeConfiguration"] = lambda _: {"status": "Rejected"}
+            await charger.call("BootNotification", BOOT)
+            told: list[Event] = []
+            site.site.controller.subscribe(told.append)
+            result = await site.site.controller.execute(AcceptStation("NEW-1"))
+            password = password_of(charger)
+            assert result.answer == {"password": password}
+            assert any(isinstance(event, CommandFinished) for event in told)
+            assert password not in repr(told)
+
+    run(play())
+
+
+def test_q11_a_rejected_stranger_is_cut_off_and_stays_out(run, tmp_path):
+    async def play() -> None:
+        async with running_site(tmp_path, commissioning=HALF_AN_HOUR) as site:
+            async with site.charger("NEW-1", password="") as charger:
+                await charger.call("BootNotification", BOOT)
+                result = await site.site.controller.execute(RejectStation("NEW-1"))
+                assert result.state is CommandState.EFFECTIVE
+                await asyncio.wait_for(charger.socket.wait_closed(), 10)
+                assert site.site.controller.site_view().new_stations == ()
+            with pytest.raises(InvalidStatus) as caught:
+                async with site.charger("NEW-1", password=""):
+                    pass
+            assert caught.value.response.status_code == 401
+
+    run(play())
+
+
+@pytest.mark.parametrize(
+    ("ends_in", "is_open"), [(HALF_AN_HOUR, True), (timedelta(seconds=-1), False)]
+)
+def test_a_restart_after_the_window_ended_does_not_open_it_again(run, tmp_path, ends_in, is_open):
+    async def play() -> None:
+        async with running_site(tmp_path, commissioning=ends_in) as site:
+            assert site.site.services.stations.commissioning is is_open
+            assert (site.site.controller.site_view().commissioning_until is not None) is is_open
+
+    run(play())
+
+
+def test_a_site_toml_that_cant_be_changed_costs_no_password(run, tmp_path, site_toml):
+    async def play() -> None:
+        async with (
+            running_site(tmp_path, commissioning=HALF_AN_HOUR, config_path=site_toml) as site,
+            site.charger("NEW-1", password="") as charger,
+        ):
+            await charger.call("BootNotification", BOOT)
+            site_toml.unlink()
+            with pytest.raises(Conflict) as caught:
+                await site.site.controller.execute(AcceptStation("NEW-1"))
+            assert "write the file" in caught.value.remedy
+            assert not charger.asked_for("ChangeConfiguration")
+            assert len(site.site.controller.site_view().new_stations) == 1
+
+    run(play())
 
 
 def test_accepting_a_charger_that_is_not_there_says_what_to_do(run, tmp_path):

@@ -22,6 +22,7 @@ from sitecontroller.domain.commands import (
     CommandResult,
     CommandState,
     GetVariables,
+    RejectStation,
     ResetStation,
     ResetType,
     SetVariable,
@@ -66,6 +67,7 @@ COMMANDS = [
     CallStation(STATION, "DataTransfer", {"vendorId": "x", "data": [1, None, "ä"]}),
     AcceptStation(STATION),
     AcceptStation(".", "main"),
+    RejectStation(STATION),
     AcknowledgeAlarm(f"station-faulted {NASTY}", "Ann"),
 ]
 
