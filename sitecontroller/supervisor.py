@@ -35,7 +35,19 @@ class Supervisor:
         while True:
             try:
                 await work()
+            except asyncio.CancelledError:
+                # Asked to stop, or merely the end of something that `work` awaited?
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                self._failed(name)
             except Exception:
-                log.exception("%s: failed, starts again in %g s", name, RESTART_AFTER_S)
-                self._on_failure(name)
+                self._failed(name)
             await asyncio.sleep(RESTART_AFTER_S)
+
+    def _failed(self, name: str) -> None:
+        log.exception("%s: failed, starts again in %g s", name, RESTART_AFTER_S)
+        try:
+            self._on_failure(name)
+        except Exception:
+            log.exception("%s: that it failed could not be told", name)
