@@ -18,11 +18,13 @@ from sitecontroller.config import OcppSettings
 from sitecontroller.domain.ids import fold
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import ChargingStation
+from sitecontroller.ocpp.commands import Priority
 from sitecontroller.ocpp.door import DoorLimits
 from sitecontroller.ocpp.frames import CallFault
 from sitecontroller.ocpp.link import LinkTraits
 from sitecontroller.ocpp.server import OcppServer
 from sitecontroller.services.stations import LoginVerdict
+from tests.support import eventually
 
 PASSWORD = b"correct:horse"
 NOW = "2025-11-21T08:00:00.000Z"
@@ -300,3 +302,46 @@ async def refusal(attempt: Any) -> websockets.http11.Response:
         return error.response
     await station.close()
     raise AssertionError("the handshake succeeded")
+
+
+@contextlib.asynccontextmanager
+async def deaf_station(site):
+    """A connection whose other end reads nothing and answers no ping."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(request())
+    await reader.readuntil(b"\r\n\r\n")
+    await eventually(lambda: site.dialects)
+    try:
+        yield
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+def limit(session, amps, key="limit-1", **rest):
+    """A call on its way: what a load-management cycle does each time."""
+    payload = {
+        "connectorId": 1,
+        "csChargingProfiles": {
+            "chargingProfileId": 1,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Relative",
+            "chargingSchedule": {
+                "chargingRateUnit": "A",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": amps}],
+            },
+        },
+    }
+    call = session.call("SetChargingProfile", payload, priority=Priority.SAFETY, key=key, **rest)
+    return asyncio.ensure_future(call)
+
+
+def amps_of(frame):
+    schedule = frame[3]["csChargingProfiles"]["chargingSchedule"]
+    return schedule["chargingSchedulePeriod"][0]["limit"]
+
+
+async def accept(station, frame):
+    await tell(station, [3, frame[1], {"status": "Accepted"}])
