@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from sitecontroller.domain.authorization import Authorization, IdToken, authorize
+from sitecontroller.domain.ids import fold
 from sitecontroller.ports import Clock, Store, UnitOfWork
 
 
@@ -41,6 +42,6 @@ def authorize_at(
             1
             for transaction in tx.open_transactions(station_id)
             if transaction.id_token is not None
-            and transaction.id_token.id_token.casefold() == id_token.id_token.casefold()
+            and fold(transaction.id_token.id_token) == fold(id_token.id_token)
         )
     return authorize(tx.token(id_token.id_token), at, running)

@@ -67,10 +67,6 @@ class MeteringService:
         """The last reading of an EVSE, however old."""
         return self._evses.get(key)
 
-    def forget_evse(self, key: EvseKey) -> None:
-        """A station was replaced or restarted: what it said before proves nothing."""
-        self._evses.pop(key, None)
-
 
 def _tells_flow(reading: MeterReading) -> bool:
     values: PerPhase = reading.current_a
@@ -84,11 +80,15 @@ def _with_energy(known: MeterReading, newer: MeterReading) -> MeterReading:
         voltage_v=known.voltage_v,
         power_phase_w=known.power_phase_w,
         power_w=known.power_w,
-        energy_import_wh=newer.energy_import_wh or known.energy_import_wh,
-        energy_export_wh=newer.energy_export_wh or known.energy_export_wh,
+        energy_import_wh=_newer(newer.energy_import_wh, known.energy_import_wh),
+        energy_export_wh=_newer(newer.energy_export_wh, known.energy_export_wh),
         frequency_hz=known.frequency_hz,
         current_offered_a=known.current_offered_a,
-        soc_percent=newer.soc_percent if newer.soc_percent is not None else known.soc_percent,
+        soc_percent=_newer(newer.soc_percent, known.soc_percent),
         context=known.context,
         time_quality=known.time_quality,
     )
+
+
+def _newer(newer: float | None, known: float | None) -> float | None:
+    return known if newer is None else newer
