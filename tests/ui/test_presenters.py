@@ -105,7 +105,7 @@ def test_the_amperes_of_a_limit_are_said_once(reason: str, expected: str) -> Non
 def test_an_outlet_at_its_own_maximum_says_charger_not_station() -> None:
     evse = picture_of().stations["CP-01"].evses[0]
     evse = replace(evse, limit=LimitView(16.0, "the station's maximum", "station", 16.0))
-    assert plain(tiles.limit_text(evse)) == "16 A: the charger's maximum"
+    assert plain(tiles.limit_text(evse)) == "16 A: charger's maximum"
 
 
 def test_an_offline_tile_says_since_when_and_what_it_counts() -> None:

@@ -99,7 +99,7 @@ def limit_reason(evse: EvseView) -> str:
     if evse.limit is None:
         return ""
     if evse.limit.bound_by == "station":
-        return translate("Tile", "the charger's maximum")
+        return translate("Tile", "charger's maximum")
     said, _, rest = evse.limit.reason.partition(": ")
     is_figure = said.removesuffix("A").strip().replace(".", "").isdigit()
     return rest if rest and is_figure else evse.limit.reason
