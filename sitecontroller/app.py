@@ -26,6 +26,7 @@ from sitecontroller.dlm.fallbacks import prove_fallbacks
 from sitecontroller.modbus.poller import MeterPoller
 from sitecontroller.ocpp.dialects import make_dialect
 from sitecontroller.ocpp.server import OcppServer
+from sitecontroller.ocpp.traits import traits_of
 from sitecontroller.ports import Clock
 from sitecontroller.printing.pdf import receipt_pdf
 from sitecontroller.services.actions import ActionService
@@ -139,7 +140,16 @@ async def _make(
     controller = Controller(
         picture,
         actions,
-        BillingService(config, store, clock, workshop, receipt_pdf),
+        BillingService(
+            config,
+            store,
+            clock,
+            workshop,
+            receipt_pdf,
+            services.alarms,
+            services.publisher,
+            background,
+        ),
         services.load,
         store,
         journal,
@@ -179,6 +189,7 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
         lambda *link: make_dialect(services.inbound, *link, time_zone=time_zone),
         site.journal,
         services.clock,
+        traits=traits_of(services.stations.state, config.ocpp),
     )
     site.ocpp_port = await ocpp.start()
     parts.push_async_callback(ocpp.stop)

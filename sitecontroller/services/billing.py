@@ -1,6 +1,7 @@
 """Receipts: a number without gaps, a row that never changes, and paper made from it.
 
-The row is committed before anything is printed; a second print is the same row, marked as a copy.
+The row is committed before anything is printed; a second print is the same row, marked as a copy. A
+receipt never follows a correction of its session: people are told that the two differ.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,15 @@ from zoneinfo import ZoneInfo
 
 from sitecontroller.config import SiteConfig
 from sitecontroller.domain.errors import Conflict, NotFound
+from sitecontroller.domain.events import Event, TransactionChanged
 from sitecontroller.domain.ids import evse_code
+from sitecontroller.domain.money import Money
 from sitecontroller.domain.receipt import ReceiptDocument, receipt_document
+from sitecontroller.domain.transaction import Transaction
 from sitecontroller.ports import Clock, Receipt, Store, UnitOfWork, Workshop
+from sitecontroller.publisher import Publisher
+from sitecontroller.services.alarms import AlarmService
+from sitecontroller.services.background import Background
 from sitecontroller.wire import from_json, to_json
 
 TILL = "K1"
@@ -24,13 +31,24 @@ class BillingService:
     """Issues receipts for ended transactions."""
 
     def __init__(
-        self, config: SiteConfig, store: Store, clock: Clock, workshop: Workshop, render: Render
+        self,
+        config: SiteConfig,
+        store: Store,
+        clock: Clock,
+        workshop: Workshop,
+        render: Render,
+        alarms: AlarmService,
+        publisher: Publisher,
+        background: Background,
     ) -> None:
         self._config = config
         self._store = store
         self._clock = clock
         self._workshop = workshop
         self._render = render
+        self._alarms = alarms
+        self._background = background
+        publisher.subscribe(self._on_event)
 
     async def receipt_pdf(self, transaction_key: str, language: str) -> bytes:
         """The receipt of a transaction; issued at the first call, a marked copy afterwards.
@@ -40,7 +58,30 @@ class BillingService:
         document, is_copy = await self._store.commit(
             self._issue, transaction_key, self._clock.now()
         )
+        if is_copy:
+            await self._compare(transaction_key)
         return await self._workshop.run(self._render, document, language, is_copy)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, TransactionChanged) and not event.transaction.active:
+            key = event.transaction.key
+            self._background.spawn(self._compare(key), f"compare the receipt of {key}")
+
+    async def _compare(self, transaction_key: str) -> None:
+        """Tell people where a receipt and the price of its session differ."""
+        transaction, receipt = await self._store.read(_transaction_and_receipt, transaction_key)
+        if transaction is None or receipt is None:
+            return
+        price = transaction.price.total if transaction.price is not None else None
+        if price != receipt.total:
+            self._alarms.raise_(
+                "receipt-differs",
+                transaction_key,
+                number=receipt.number,
+                evse=f"{transaction.station_id}/{transaction.evse_id}",
+                printed=_in_words(receipt.total),
+                price="unknown" if price is None else _in_words(price),
+            )
 
     def _issue(
         self, tx: UnitOfWork, transaction_key: str, now: datetime
@@ -71,3 +112,16 @@ class BillingService:
         tx.add_receipt(receipt)
         tx.add_outbox("receipt", receipt.number, 1, "ReceiptIssued", receipt.body, now)
         return document, False
+
+
+def _transaction_and_receipt(
+    tx: UnitOfWork, key: str
+) -> tuple[Transaction | None, ReceiptDocument | None]:
+    receipt = tx.receipt(key)
+    if receipt is None:
+        return None, None
+    return tx.transaction(key), from_json(ReceiptDocument, receipt.body)
+
+
+def _in_words(money: Money) -> str:
+    return f"{money.amount} {money.currency}"
