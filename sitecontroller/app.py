@@ -27,7 +27,7 @@ from sitecontroller.modbus.poller import MeterPoller
 from sitecontroller.ocpp.dialects import make_dialect
 from sitecontroller.ocpp.server import OcppServer
 from sitecontroller.ocpp.traits import traits_of
-from sitecontroller.ports import Clock
+from sitecontroller.ports import Clock, Journal, Workshop
 from sitecontroller.printing.pdf import receipt_pdf
 from sitecontroller.services.actions import ActionService
 from sitecontroller.services.assembly import SiteServices, assemble
@@ -35,6 +35,7 @@ from sitecontroller.services.background import Background
 from sitecontroller.services.billing import BillingService
 from sitecontroller.services.onboarding import Onboarding
 from sitecontroller.services.picture import Picture
+from sitecontroller.services.tariffs import TariffService
 from sitecontroller.statedir import StateDir
 from sitecontroller.storage.journal import FrameJournal
 from sitecontroller.storage.store import Store
@@ -126,34 +127,13 @@ async def _make(
         restart=lambda: _soon(restart_asked.set),
     )
     picture = Picture(config, services, version=__version__)
-    actions = ActionService(
-        store,
-        clock,
-        services.publisher,
-        background,
-        services.stations,
-        services.transactions,
-        services.alarms,
-        onboarding,
-        services.load.make_room,
-    )
-    controller = Controller(
+    controller = await _face(
+        config,
+        services,
         picture,
-        actions,
-        BillingService(
-            config,
-            store,
-            clock,
-            workshop,
-            receipt_pdf,
-            services.alarms,
-            services.publisher,
-            background,
-        ),
-        services.load,
-        store,
+        onboarding,
+        workshop,
         journal,
-        services.publisher,
         on_shutdown=lambda: _soon(stopped.set),
     )
     return Site(
@@ -168,6 +148,47 @@ async def _make(
         restart_asked,
         failed,
         parts=parts,
+    )
+
+
+async def _face(
+    config: SiteConfig,
+    services: SiteServices,
+    picture: Picture,
+    onboarding: Onboarding,
+    workshop: Workshop,
+    journal: Journal,
+    on_shutdown: Callable[[], None],
+) -> Controller:
+    """What people can do, and the controller that offers it."""
+    store, clock, publisher = services.store, services.clock, services.publisher
+    alarms, background = services.alarms, services.background
+    actions = ActionService(
+        store,
+        clock,
+        publisher,
+        background,
+        services.stations,
+        services.transactions,
+        alarms,
+        onboarding,
+        services.load.make_room,
+    )
+    billing = BillingService(
+        config, store, clock, workshop, receipt_pdf, alarms, publisher, background
+    )
+    tariffs = TariffService(store, clock, publisher, alarms, config.currency)
+    await tariffs.load()
+    return Controller(
+        picture,
+        actions,
+        billing,
+        tariffs,
+        services.load,
+        store,
+        journal,
+        publisher,
+        on_shutdown,
     )
 
 

@@ -45,6 +45,7 @@ from sitecontroller.domain.errors import (
     error_classes,
 )
 from sitecontroller.domain.live import ChangesFrame, EventFrame, LiveFrame, SnapshotFrame
+from sitecontroller.domain.tariff import Tariff, TariffTerms
 from sitecontroller.domain.views import (
     AlarmView,
     CircuitView,
@@ -197,6 +198,15 @@ class ControllerClient:
     async def delete_token(self, id_token: str) -> None:
         """Forget a token."""
         await self._send("DELETE", f"/v1/tokens/{_segment(id_token)}")
+
+    async def tariff(self) -> Tariff:
+        """What charging costs now. Raises NotFound while no price is set."""
+        return _decoded(Tariff, await self._get("/v1/tariff"))
+
+    async def set_tariff(self, terms: TariffTerms) -> Tariff:
+        """Set a price from now on; the new version. Raises InvalidInput."""
+        response = await self._send("PUT", "/v1/tariff", body=to_json(terms))
+        return _decoded(Tariff, _json(response))
 
     async def phase_history(self) -> tuple[PhaseSample, ...]:
         """The main circuit's last hour, oldest first."""

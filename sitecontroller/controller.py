@@ -9,6 +9,7 @@ from sitecontroller.domain.authorization import TokenRecord
 from sitecontroller.domain.commands import Command, CommandResult
 from sitecontroller.domain.errors import NotFound
 from sitecontroller.domain.queries import AlarmsQuery, JournalQuery, Query, TransactionsQuery
+from sitecontroller.domain.tariff import Tariff, TariffTerms
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.domain.views import (
     AlarmView,
@@ -28,6 +29,7 @@ from sitecontroller.services.alarms import alarm_view
 from sitecontroller.services.billing import BillingService
 from sitecontroller.services.load import LoadService
 from sitecontroller.services.picture import Picture
+from sitecontroller.services.tariffs import TariffService
 
 
 class Controller:
@@ -38,6 +40,7 @@ class Controller:
         picture: Picture,
         actions: ActionService,
         billing: BillingService,
+        tariffs: TariffService,
         load: LoadService,
         store: Store,
         journal: Journal,
@@ -47,6 +50,7 @@ class Controller:
         self._picture = picture
         self._actions = actions
         self._billing = billing
+        self._tariffs = tariffs
         self._load = load
         self._store = store
         self._journal = journal
@@ -134,6 +138,14 @@ class Controller:
     async def receipt_pdf(self, transaction_key: str, language: str = "en") -> bytes:
         """The receipt of an ended transaction; a second call makes a marked copy."""
         return await self._billing.receipt_pdf(transaction_key, language)
+
+    async def current_tariff(self) -> Tariff:
+        """The tariff in force. Raises NotFound."""
+        return await self._tariffs.current()
+
+    async def set_tariff(self, terms: TariffTerms) -> Tariff:
+        """A new version, valid from now on; running sessions keep theirs."""
+        return await self._tariffs.set(terms)
 
     async def put_token(self, token: TokenRecord) -> None:
         """Add or replace a card."""

@@ -1,4 +1,4 @@
-"""What is kept: transactions, receipts, alarms, frames and tokens, in pages from the database."""
+"""What is kept in the database: transactions, receipts, alarms, frames, tokens and the tariff."""
 
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from sitecontroller.api.schemas import (
     Limit,
     SearchText,
     StrictRoute,
+    TariffBody,
     TokenBody,
     TokenPath,
 )
@@ -24,6 +25,7 @@ from sitecontroller.domain.queries import (
     TokensQuery,
     TransactionsQuery,
 )
+from sitecontroller.domain.tariff import Tariff
 from sitecontroller.domain.views import AlarmView, JournalEntry, Page, TransactionView
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute)
@@ -106,3 +108,15 @@ async def delete_token(controller: Site, id_token: TokenPath) -> Response:
     """Forget a token: it no longer charges here."""
     await controller.delete_token(id_token)
     return Response(status_code=204)
+
+
+@router.get("/tariff", response_model=Tariff, tags=["tariff"])
+async def tariff(controller: Site) -> Response:
+    """What charging costs now; 404 while no price is set."""
+    return json_response(await controller.current_tariff())
+
+
+@router.put("/tariff", response_model=Tariff, tags=["tariff"])
+async def set_tariff(controller: Site, body: TariffBody) -> Response:
+    """Set a price: a new version, valid from now on. Running sessions keep theirs."""
+    return json_response(await controller.set_tariff(body.terms()))

@@ -5,8 +5,10 @@ longest length and no control characters; unknown fields are refused, so that a 
 not silently ignored.
 """
 
+import re
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -16,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from sitecontroller.domain.authorization import IdTokenType, TokenRecord
 from sitecontroller.domain.commands import ResetType
+from sitecontroller.domain.tariff import TariffTerms
 from sitecontroller.wire import parse_instant
 
 PAGE_ITEMS = 50
@@ -25,6 +28,10 @@ VARIABLES_MAX = 100
 NESTING_MAX = 32
 """Levels of a raw OCPP payload; the deepest schema of OCPP 2.1 has 9."""
 
+AMOUNT_MAX = 1000
+"""No price per kWh or session reaches this."""
+
+_AMOUNT = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6})?")
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 _STATION_ID = r"^[A-Za-z0-9*_=:+|@.-]{1,48}$"
 
@@ -53,9 +60,19 @@ def _shallow(value: object) -> object:
     raise ValueError(f"nested deeper than {NESTING_MAX} levels")
 
 
+def _decimal(value: object) -> Decimal:
+    """Text or a JSON number, which stands for what was written, not for its binary neighbour."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError('write an amount such as "0.49"')
+    if not _AMOUNT.fullmatch(str(value)):
+        raise ValueError('write an amount such as "0.49", with at most 6 digits after the point')
+    return Decimal(str(value))
+
+
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 IdTokenText = Annotated[str, StringConstraints(min_length=1, max_length=36, pattern=_PRINTABLE)]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=_PRINTABLE)]
+Amount = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, lt=AMOUNT_MAX)]
 EvseNumber = Annotated[int, Field(strict=True, ge=1, le=EVSE_ID_MAX)]
 RawPayload = Annotated[dict[str, Any], BeforeValidator(_shallow)]
 
@@ -156,6 +173,28 @@ class TokenBody(_Body):
             blocked=self.blocked,
             expires_at=self.expires_at.astimezone(UTC) if self.expires_at else None,
             transactions_max=self.transactions_max,
+        )
+
+
+class TariffBody(_Body):
+    """A price, in the currency of the site. `tax_included`: the prices contain VAT."""
+
+    name: ShortText = "Standard"
+    price_per_kwh: Amount
+    session_fee: Amount = Decimal(0)
+    vat_percent: Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=100)] = Decimal(0)
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    tax_included: StrictBool = True
+
+    def terms(self) -> TariffTerms:
+        """As the domain takes it."""
+        return TariffTerms(
+            name=self.name,
+            price_per_kwh=self.price_per_kwh,
+            session_fee=self.session_fee,
+            vat_percent=self.vat_percent,
+            tax_included=self.tax_included,
+            currency=self.currency,
         )
 
 

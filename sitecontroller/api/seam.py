@@ -14,6 +14,7 @@ from sitecontroller.domain.authorization import TokenRecord
 from sitecontroller.domain.commands import Command, CommandResult
 from sitecontroller.domain.events import Event
 from sitecontroller.domain.queries import Query
+from sitecontroller.domain.tariff import Tariff, TariffTerms
 from sitecontroller.domain.views import (
     AlarmView,
     CircuitView,
@@ -55,6 +56,10 @@ class SiteController(Protocol):
         """Old ones too."""
 
     async def receipt_pdf(self, transaction_key: str, language: str) -> bytes: ...
+    async def current_tariff(self) -> Tariff:
+        """Raises NotFound while there is none."""
+
+    async def set_tariff(self, terms: TariffTerms) -> Tariff: ...
     async def put_token(self, token: TokenRecord) -> None: ...
     async def delete_token(self, id_token: str) -> None: ...
     def phase_history(self) -> tuple[PhaseSample, ...]: ...

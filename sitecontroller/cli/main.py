@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sitecontroller import __version__
-from sitecontroller.cli import meters, run, selfcheck, sites, status
+from sitecontroller.cli import meters, run, selfcheck, sites, status, tariff
 from sitecontroller.domain.errors import ConfigurationError, ControllerError
 from sitecontroller.keeper import UNUSABLE_STATUS
 from sitecontroller.wire import parse_instant
@@ -24,6 +24,7 @@ examples:
   sitecontroller init /srv/garage             a new site: then edit /srv/garage/site.toml
   sitecontroller run --config /srv/garage/site.toml --commissioning 30m
   sitecontroller meter read --model eastron-sdm630 --url tcp://192.168.1.20:502
+  sitecontroller tariff set --kwh 0.49        a new price, from now on
   sitecontroller status                       what the running controller does right now
 """
 
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_init(commands)
     _add_simulate(commands)
     _add_meter(commands)
+    _add_tariff(commands)
     _add_status(commands)
     _add_selfcheck(commands)
     return parser
@@ -151,6 +153,31 @@ def _add_meter(commands: _Commands) -> None:
     read.add_argument("--unit", type=int, default=1, help="Modbus unit id (default 1)")
     read.add_argument("--every", type=float, metavar="S", help="again every S seconds, to Ctrl-C")
     read.set_defaults(work=meters.read)
+
+
+def _add_tariff(commands: _Commands) -> None:
+    prices = commands.add_parser("tariff", help="what charging costs: show it, set it")
+    actions = prices.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show = actions.add_parser(
+        "show",
+        help="the price in force",
+        description="Print the price in force, from the running controller.",
+    )
+    _add_config(show)
+    show.set_defaults(work=tariff.show)
+    change = actions.add_parser(
+        "set",
+        help="set a price from now on",
+        description="Set a price at the running controller, valid for sessions that start from "
+        "now on; those that run keep theirs.",
+    )
+    _add_config(change)
+    change.add_argument("--kwh", required=True, metavar="0.49", help="per kWh, site currency")
+    change.add_argument("--fee", default="0", metavar="0.00", help="per session (default none)")
+    change.add_argument("--vat", default="19", metavar="19", help="per cent (default 19)")
+    change.add_argument("--net", action="store_true", help="the prices don't include VAT")
+    change.add_argument("--name", default="Standard", help="on receipts (default Standard)")
+    change.set_defaults(work=tariff.change)
 
 
 def _add_status(commands: _Commands) -> None:

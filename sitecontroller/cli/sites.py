@@ -10,7 +10,7 @@ import platformdirs
 from sitecontroller.clock import SystemClock
 from sitecontroller.config import load_config
 from sitecontroller.domain.errors import Conflict, FieldError, InvalidInput
-from sitecontroller.domain.tariff import PriceComponent, Tariff, TariffDimension
+from sitecontroller.domain.tariff import TariffTerms, tariff_of
 from sitecontroller.seed import Seed, plant
 from sitecontroller.simulation.demo import init_site, make_demo_site
 
@@ -34,10 +34,11 @@ def init(options: argparse.Namespace) -> int:
     if options.demo:
         make_demo(directory)
     else:
-        tariff = _tariff(options)
+        terms = _terms(options)
         directory.mkdir(parents=True, exist_ok=True)
-        init_site(directory)
-        _plant(directory, Seed(tariff=tariff))
+        currency = load_config(init_site(directory)).currency
+        now = SystemClock().now()
+        _plant(directory, Seed(tariff=None if terms is None else tariff_of(terms, currency, now)))
     print(f"Made {directory / 'site.toml'}. Now:")
     print("  1. edit it: fuses, meter, chargers (the comments say what goes where)")
     print(f"  2. sitecontroller selfcheck --config {directory / 'site.toml'}")
@@ -57,38 +58,27 @@ def _plant(directory: Path, seed: Seed) -> None:
     asyncio.run(plant(load_config(directory / "site.toml"), SystemClock(), seed))
 
 
-def _tariff(options: argparse.Namespace) -> Tariff | None:
-    if options.price_per_kwh is None:
-        return None
-    components = [
-        PriceComponent(
-            TariffDimension.ENERGY,
-            _decimal("--price-per-kwh", options.price_per_kwh),
-            _decimal("--vat", options.vat),
-        )
-    ]
-    fee = _decimal("--session-fee", options.session_fee)
-    if fee:
-        components.append(PriceComponent(TariffDimension.FLAT, fee, _decimal("--vat", options.vat)))
-    return Tariff(
-        tariff_id="standard",
-        version=1,
-        name="Standard",
-        currency="EUR",
-        components=tuple(components),
-        valid_from=SystemClock().now(),
-    )
-
-
-def _decimal(option: str, text: str) -> Decimal:
+def amount(option: str, text: str, *, below: int = 1000) -> Decimal:
+    """A number of an option, with at most six digits after the point."""
     try:
         value = Decimal(text)
     except InvalidOperation:
         value = Decimal(-1)
-    if not 0 <= value < 1000:
+    if not 0 <= value < below or value != round(value, 6):
         raise InvalidInput(
             f"{option}: '{text}' is no amount",
             remedy="Write a number with a point, such as 0.49",
-            errors=(FieldError(option, "a number from 0 to 1000"),),
+            errors=(FieldError(option, f"a number from 0 to {below}"),),
         )
     return value
+
+
+def _terms(options: argparse.Namespace) -> TariffTerms | None:
+    if options.price_per_kwh is None:
+        return None
+    return TariffTerms(
+        name="Standard",
+        price_per_kwh=amount("--price-per-kwh", options.price_per_kwh),
+        session_fee=amount("--session-fee", options.session_fee),
+        vat_percent=amount("--vat", options.vat, below=101),
+    )

@@ -147,8 +147,8 @@ class CommandState(StrEnum):
 class CommandResult:
     """What came of a command; `reason` is the station's or our word for a refusal.
 
-    `answer` is what the caller alone gets to see: the station's answer (raw calls, settings), or
-    `{"password": …}` for a person to enter in a charger that did not take it. Events don't carry it.
+    `answer` is for the caller alone, events don't carry it: the station's answer (raw calls,
+    settings), or `{"password": …}` for a person to enter in a charger that did not take it.
     """
 
     command_id: str

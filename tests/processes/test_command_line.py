@@ -1,17 +1,21 @@
 """The command line as an electrician uses it: it teaches, and faults are plain sentences."""
 
 import asyncio
+import contextlib
+import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sitecontroller.cli import main
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.simulation.meter import VirtualMeter
-from tests.support import unused_port
+from tests.support import unused_port, wait_until
 
 WITHIN_S = 40
 
@@ -35,7 +39,7 @@ def new_site(directory: Path) -> Path:
 def test_no_command_shows_what_there_is():
     told = sitecontroller()
     assert told.returncode == 0
-    for command in ("run", "init", "simulate", "meter", "status", "selfcheck"):
+    for command in ("run", "init", "simulate", "meter", "tariff", "status", "selfcheck"):
         assert command in told.stdout
 
 
@@ -95,6 +99,46 @@ def test_status_without_a_controller_says_how_to_start_one(tmp_path):
     assert told.returncode == 1
     assert "What to do" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@contextlib.contextmanager
+def serving(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """A controller without its keeper, on free ports; killed if it doesn't end by itself."""
+    text = config.read_text()
+    config.write_text(re.sub(r"^port = \d+", "port = 0", text, flags=re.MULTILINE))
+    command = [sys.executable, "-m", "sitecontroller", "serve", "--config", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as controller:
+        try:
+            wait_until((config.parent / "state" / "controller.json").exists, within_s=WITHIN_S)
+            yield controller
+        finally:
+            controller.terminate()
+            controller.communicate(timeout=WITHIN_S)
+
+
+def test_a_price_is_set_and_shown_at_the_running_controller(tmp_path, capsys):
+    def told(*arguments: str) -> tuple[int, str]:
+        status = main([*arguments, "--config", str(config)])
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    assert main(["init", str(tmp_path)]) == 0
+    config = tmp_path / "site.toml"
+    config.write_text(config.read_text().replace('"EUR"', '"CHF"'))
+    with serving(config):
+        capsys.readouterr()
+        status, text = told("tariff", "show")
+        assert status == 1
+        assert "tariff set --kwh" in text
+        done = told("tariff", "set", "--kwh", "0.49", "--fee", "1.50", "--vat", "8.1")
+        assert done == told("tariff", "show")
+        assert done[0] == 0
+        for line in ("version 1", "0.49 CHF per kWh, including 8.1 % VAT", "1.50 CHF per session"):
+            assert line in done[1]
+        status, text = told("tariff", "set", "--kwh", "0,49")
+        assert status == 1
+        assert "--kwh" in text
+        assert "What to do" in text
 
 
 class MeterThread:

@@ -24,6 +24,7 @@ from sitecontroller.domain.queries import (
     TokensQuery,
     TransactionsQuery,
 )
+from sitecontroller.domain.tariff import Tariff, TariffTerms, tariff_of
 from sitecontroller.domain.views import (
     AlarmView,
     CircuitView,
@@ -81,6 +82,7 @@ class FakeSite:
         self.results: dict[str, CommandResult] = {}
         self.answer: CommandResult | Exception = CommandResult("C1", CommandState.ACCEPTED)
         self.stopping = False
+        self.tariff: Tariff | None = None
 
     def ids(self) -> LiveIds:
         return LiveIds(
@@ -164,6 +166,15 @@ class FakeSite:
         if language not in ("en", "de"):
             raise Conflict("No receipt in this language")
         return PDF + language.encode()
+
+    async def current_tariff(self) -> Tariff:
+        if self.tariff is None:
+            raise NotFound("no tariff is valid", remedy="Set a price")
+        return self.tariff
+
+    async def set_tariff(self, terms: TariffTerms) -> Tariff:
+        self.tariff = tariff_of(terms, terms.currency or "EUR", AT)
+        return self.tariff
 
     async def put_token(self, token: TokenRecord) -> None:
         self.tokens[token.id_token] = token

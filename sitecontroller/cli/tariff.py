@@ -1,0 +1,67 @@
+"""`tariff`: what charging costs, shown and set at the running controller."""
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+from zoneinfo import ZoneInfo
+
+from sitecontroller.cli.sites import amount, config_path
+from sitecontroller.client import ControllerClient
+from sitecontroller.config import SiteConfig, load_config
+from sitecontroller.domain.tariff import Tariff, TariffDimension, TariffTerms
+
+UNITS = {TariffDimension.ENERGY: "per kWh", TariffDimension.FLAT: "per session"}
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the tariff in force."""
+    _ask(options, lambda client: client.tariff())
+    return 0
+
+
+def change(options: argparse.Namespace) -> int:
+    """Set a price from now on and print it."""
+    wanted = terms(options)
+    _ask(options, lambda client: client.set_tariff(wanted))
+    return 0
+
+
+def terms(options: argparse.Namespace) -> TariffTerms:
+    """What the options say. Raises InvalidInput naming the option."""
+    return TariffTerms(
+        name=options.name,
+        price_per_kwh=amount("--kwh", options.kwh),
+        session_fee=amount("--fee", options.fee),
+        vat_percent=amount("--vat", options.vat, below=101),
+        tax_included=not options.net,
+    )
+
+
+def render(tariff: Tariff, config: SiteConfig) -> list[str]:
+    """The tariff, line by line; times are the site's."""
+    since = tariff.valid_from.astimezone(ZoneInfo(config.time_zone))
+    with_vat = "including" if tariff.tax_included else "plus"
+    return [
+        f"{tariff.name}, version {tariff.version}, since {since:%Y-%m-%d %H:%M} "
+        f"({config.time_zone})",
+        *(
+            f"  {component.price} {tariff.currency} {UNITS[component.dimension]}, "
+            f"{with_vat} {component.vat_percent} % VAT"
+            for component in tariff.components
+        ),
+    ]
+
+
+def _ask(
+    options: argparse.Namespace, question: Callable[[ControllerClient], Awaitable[Tariff]]
+) -> None:
+    config = load_config(config_path(options))
+
+    async def ask() -> Tariff:
+        client = ControllerClient.from_state_dir(config.state_dir)
+        try:
+            return await question(client)
+        finally:
+            await client.close()
+
+    print("\n".join(render(asyncio.run(ask()), config)))
