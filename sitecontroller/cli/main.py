@@ -93,6 +93,11 @@ def _add_serve(commands: _Commands) -> None:
     )
     _add_config(command)
     _add_controller_options(command)
+    command.add_argument(
+        "--debug-loop",
+        action="store_true",
+        help="for developers: log what holds the event loop for more than 5 ms of CPU time",
+    )
     command.add_argument("--commissioning-until", type=_instant, help=argparse.SUPPRESS)
     command.set_defaults(work=run.serve)
 

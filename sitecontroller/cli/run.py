@@ -18,7 +18,9 @@ from sitecontroller.clock import SystemClock
 from sitecontroller.config import SiteConfig, load_config
 from sitecontroller.domain.errors import Conflict
 from sitecontroller.domain.views import CircuitView, SiteView
+from sitecontroller.garbage import collect_seldom
 from sitecontroller.keeper import RESTART_STATUS, Keeper
+from sitecontroller.watchdog import Watchdog
 from sitecontroller.wire import format_instant
 
 STATUS_EVERY_S = 5.0
@@ -89,20 +91,23 @@ def _allow_many_sockets() -> None:
 
 
 async def _serve(config: SiteConfig, path: Path, options: argparse.Namespace) -> int:
+    loop = asyncio.get_running_loop()
+    beside = [loop.create_task(collect_seldom(), name="garbage collection")]
     site = await build(
         config, SystemClock(), config_path=path, commissioning_until=commissioning_until(options)
     )
-    loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signal_number, site.stopped.set)
-    printing = loop.create_task(_print_status(site)) if options.status_lines else None
+    if options.status_lines:
+        beside.append(loop.create_task(_print_status(site), name="status lines"))
     ends = (site.stopped, site.restart_asked, site.failed)
     waits = [loop.create_task(event.wait()) for event in ends]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for task in (*waits, *([printing] if printing else ())):
-        task.cancel()
-    await site.stop()
+    with Watchdog(loop) if options.debug_loop else contextlib.nullcontext():
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*waits, *beside):
+            task.cancel()
+        await site.stop()
     if site.failed.is_set():
         return FAILED_STATUS
     return RESTART_STATUS if site.restart_asked.is_set() else 0
