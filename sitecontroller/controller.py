@@ -143,7 +143,7 @@ class Controller:
         """The tariff in force. Raises NotFound."""
         return await self._tariffs.current()
 
-    async def set_tariff(self, terms: TariffTerms) -> Tariff:
+    async def add_tariff(self, terms: TariffTerms) -> Tariff:
         """A new version, valid from now on; running sessions keep theirs."""
         return await self._tariffs.set(terms)
 

@@ -20,11 +20,16 @@ STOP_WITHIN_S = 10.0
 
 
 class Keeper:
-    """Keeps one controller process alive until it is told to stop."""
+    """Keeps one controller process alive until it is told to stop; `ask` asks one to end."""
 
-    def __init__(self, arguments: list[str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        say: Callable[[str], None],
+        ask: Callable[[subprocess.Popen[bytes]], None] = subprocess.Popen.terminate,
+    ) -> None:
         self._command = [sys.executable, "-m", "sitecontroller", "serve", *arguments]
-        self._say = say
+        self._say, self._ask = say, ask
         self._stopping = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
@@ -59,7 +64,7 @@ class Keeper:
                     continue
             if asked_s is None:
                 asked_s = time.monotonic()
-                child.terminate()
+                self._ask(child)
             elif time.monotonic() - asked_s > STOP_WITHIN_S:
                 child.kill()
 

@@ -119,4 +119,4 @@ async def tariff(controller: Site) -> Response:
 @router.put("/tariff", response_model=Tariff, tags=["tariff"])
 async def set_tariff(controller: Site, body: TariffBody) -> Response:
     """Set a price: a new version, valid from now on. Running sessions keep theirs."""
-    return json_response(await controller.set_tariff(body.terms()))
+    return json_response(await controller.add_tariff(body.terms()))

@@ -20,6 +20,7 @@ from sitecontroller.domain.errors import Conflict
 from sitecontroller.domain.views import CircuitView, SiteView
 from sitecontroller.garbage import collect_seldom
 from sitecontroller.keeper import RESTART_STATUS, Keeper
+from sitecontroller.shutdown import ask_to_stop
 from sitecontroller.watchdog import Watchdog
 from sitecontroller.wire import format_instant
 
@@ -49,7 +50,11 @@ def run(options: argparse.Namespace) -> int:
             children.append(_start("sitecontroller", "simulate", "--config", str(path)))
         if console:
             children.append(_start("ui", "--state-dir", str(config.state_dir)))
-        return Keeper(arguments, lambda text: print(text, file=sys.stderr, flush=True)).run()
+        return Keeper(
+            arguments,
+            lambda text: print(text, file=sys.stderr, flush=True),
+            lambda child: end_cleanly(child, config.state_dir),
+        ).run()
     finally:
         _stop(children)
 
@@ -67,6 +72,14 @@ def serve(options: argparse.Namespace) -> int:
             f"a port is taken: {error.strerror or error}",
             remedy="Stop the other program, or change ocpp.port or api.port in site.toml",
         ) from None
+
+
+def end_cleanly(
+    child: subprocess.Popen[bytes], state_dir: Path, platform: str = sys.platform
+) -> None:
+    """Ask a controller to stop; Windows has no signal that lets it close its sessions."""
+    if platform != "win32" or not ask_to_stop(state_dir):
+        child.terminate()
 
 
 def commissioning_until(options: argparse.Namespace) -> datetime | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sitecontroller.cli import main
+from sitecontroller.cli.run import end_cleanly
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.simulation.meter import VirtualMeter
 from tests.support import unused_port, wait_until
@@ -139,6 +140,19 @@ def test_a_price_is_set_and_shown_at_the_running_controller(tmp_path, capsys):
         assert status == 1
         assert "--kwh" in text
         assert "What to do" in text
+
+
+def test_without_signals_a_controller_is_stopped_cleanly_over_its_api(tmp_path):
+    with serving(new_site(tmp_path)) as controller:
+        end_cleanly(controller, tmp_path / "state", platform="win32")
+        assert controller.wait(WITHIN_S) == 0
+        assert not (tmp_path / "state" / "controller.json").exists()
+
+
+def test_a_controller_that_cant_be_asked_is_ended(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:
+        end_cleanly(child, tmp_path, platform="win32")
+        assert child.wait(WITHIN_S) != 0
 
 
 class MeterThread:

@@ -172,7 +172,7 @@ class FakeSite:
             raise NotFound("no tariff is valid", remedy="Set a price")
         return self.tariff
 
-    async def set_tariff(self, terms: TariffTerms) -> Tariff:
+    async def add_tariff(self, terms: TariffTerms) -> Tariff:
         self.tariff = tariff_of(terms, terms.currency or "EUR", AT)
         return self.tariff
 
