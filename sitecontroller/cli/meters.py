@@ -6,7 +6,6 @@ import asyncio
 from sitecontroller.domain.errors import InvalidInput, OperatingError
 from sitecontroller.modbus.show import known_models, read_once, render
 
-
 _REMEDY = (
     "Check the meter's supply and wiring, its address and unit id, and that no other program "
     "has the bus (a controller that runs reads it every second)"
