@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 EVIDENCE_TOLERANCE_A = 1.0
 """A measured draw up to this much above a limit still fits it."""
 SCHEDULE_TOLERANCE_A = 0.5
+"""By so much less a station may name a limit that it rounded down."""
+ROUNDING_A = 0.05
 CANDIDATES_MAX = 8
 """Limits kept while no evidence comes; beyond, the lower of the two oldest is dropped."""
 
@@ -28,6 +30,10 @@ class Sent:
     limit_a: float | None
     sent_s: float
     ends_s: float | None = None
+    taken: bool = True
+    """False: not answered yet, or not with yes. It may never have come."""
+    shows: bool = False
+    """The car drew more than this when it was sent, so a draw that fits shows that it came."""
 
 
 NOT_SENT = -1
@@ -62,7 +68,7 @@ class Exposure:
         if not limits_a or max(limits_a) <= limits_a[-1] + EVIDENCE_TOLERANCE_A:
             return None
         last_highest = max(range(len(limits_a)), key=lambda index: (limits_a[index], index))
-        return self.possible[last_highest + 1].sent_s
+        return max(sent.sent_s for sent in self.possible[last_highest : last_highest + 2])
 
     def send(self, sent: Sent) -> "Exposure":
         """A further limit goes out: from now on it may be in force."""
@@ -72,38 +78,79 @@ class Exposure:
             possible = (self._higher(first, second), *rest)
         return replace(self, possible=possible)
 
-    def answered(self, number: int, ends_s: float | None) -> "Exposure":
-        """The station took that limit; its lease has ended for certain at `ends_s`."""
+    def answered(self, number: int, ends_s: float | None, *, taken: bool = True) -> "Exposure":
+        """The station took that limit, or (`taken` False) may have; its lease has ended for certain
+        at `ends_s`."""
         possible = tuple(
-            replace(sent, ends_s=ends_s) if sent.number == number else sent
+            replace(sent, ends_s=ends_s, taken=sent.taken or taken)
+            if sent.number == number
+            else sent
             for sent in self.possible
         )
         return replace(self, possible=possible)
 
     def withdraw(self, number: int) -> "Exposure":
-        """That limit never left, or the station said no: it isn't in force."""
+        """That limit never left: it isn't in force."""
         kept = tuple(sent for sent in self.possible if sent.number != number)
         return replace(self, possible=kept) if kept else self
 
+    def refused(self, number: int, now_s: float) -> "Exposure":
+        """The station said no to that limit, which proves nothing.
+
+        A lower one stays asked for, so that who keeps refusing lacks evidence. A higher one may be
+        in force all the same until a reading shows otherwise, but it was not told.
+        """
+        index = next((i for i, sent in enumerate(self.possible) if sent.number == number), 0)
+        if index == 0:
+            return self
+        refused, before = self.possible[index], self.possible[:index]
+        told_a = self._holds_a(before[-1], now_s)
+        if self._holds_a(refused, now_s) <= told_a:
+            return self
+        told = replace(before[-1], sent_s=refused.sent_s, shows=False)
+        after = self.possible[index + 1 :]
+        return replace(self, possible=(refused, *before[:-1], told, *after))
+
     def restart(self, now_s: float) -> "Exposure":
         """The station may have lost its leases (disconnect, reboot): its fallback may hold now."""
-        if not self.possible or any(sent.limit_a is None for sent in self.possible):
+        if not self.possible:
             return self
-        last = self.possible[-1]
-        return replace(self, possible=(*self.possible[:-1], Sent(NOT_SENT, None, now_s), last))
+        *before, last = self.possible
+        if last.number != NOT_SENT:
+            last = replace(last, taken=False, shows=False)
+        if all(sent.limit_a is not None for sent in self.possible):
+            before.append(Sent(NOT_SENT, None, now_s))
+        return replace(self, possible=(*before, last))
 
     def with_fallback(self, fallback_a: float) -> "Exposure":
         """The fallback is another one, or confirmed, or in doubt."""
         return replace(self, fallback_a=fallback_a)
 
+    def scaled(self, factor: float, most_a: float) -> "Exposure":
+        """What was sent lets so many times the current flow, `most_a` at the most."""
+        if factor == 1:
+            return self
+        possible = tuple(
+            sent
+            if sent.limit_a is None
+            else replace(sent, limit_a=min(most_a, sent.limit_a * factor))
+            for sent in self.possible
+        )
+        return replace(self, possible=possible)
+
     def measured(self, draw_a: float, measured_s: float, reaction_s: float) -> "Exposure":
-        """A draw at an instant: the newest limit that it fits, sent long enough ago, is proven."""
+        """A draw at an instant: the newest limit that it fits, sent long enough ago, is proven.
+
+        A car may draw little by itself, so a limit that the station hasn't taken is proven only
+        where the car drew more before.
+        """
         allowed_a = replace(self, beyond_a=None).most_a(measured_s)
         beyond_a = draw_a if draw_a > allowed_a + EVIDENCE_TOLERANCE_A else None
         for index in range(len(self.possible) - 1, -1, -1):
             sent = self.possible[index]
             fits = draw_a <= self._holds_a(sent, measured_s) + EVIDENCE_TOLERANCE_A
-            if fits and sent.sent_s + reaction_s <= measured_s:
+            came = sent.taken or (sent.shows and self._stands_out(index, measured_s))
+            if fits and came and sent.sent_s + reaction_s <= measured_s:
                 return replace(self, possible=self.possible[index:], beyond_a=beyond_a)
         return replace(self, beyond_a=beyond_a)
 
@@ -118,19 +165,32 @@ class Exposure:
         return max(limits_a)
 
     def scheduled(self, current_a: float, asked_s: float) -> "Exposure":
-        """The station's composite schedule, asked for at `asked_s`, says what is in force."""
-        before = [sent for sent in self.possible if sent.sent_s <= asked_s]
-        after = tuple(sent for sent in self.possible if sent.sent_s > asked_s)
-        known = [
-            sent
-            for sent in before
-            if abs(self._holds_a(sent, asked_s) - current_a) <= SCHEDULE_TOLERANCE_A
+        """The station's composite schedule, asked for at `asked_s`, says what is in force.
+
+        Where several fit, the highest counts; what was sent later than that one may still come.
+        """
+        fitting = [
+            (self._holds_a(sent, asked_s), index)
+            for index, sent in enumerate(self.possible)
+            if sent.sent_s <= asked_s
+            and -ROUNDING_A <= self._holds_a(sent, asked_s) - current_a <= SCHEDULE_TOLERANCE_A
         ]
-        if known:
-            return replace(self, possible=(known[-1], *after))
+        if fitting:
+            _, index = max(fitting)
+            known = replace(self.possible[index], taken=True)
+            later = (s for s in self.possible[index + 1 :] if s.number != NOT_SENT)
+            return replace(self, possible=(known, *later))
+        before = [sent for sent in self.possible if sent.sent_s <= asked_s and sent.taken]
+        after = tuple(s for s in self.possible if s.sent_s > asked_s or not s.taken)
         ends = [sent.ends_s for sent in before if sent.limit_a is not None]
         ends_s = None if not ends or None in ends else max(end for end in ends if end is not None)
         return replace(self, possible=(Sent(NOT_SENT, current_a, asked_s, ends_s), *after))
+
+    def _stands_out(self, index: int, now_s: float) -> bool:
+        """Whether no limit before it is so near that a draw could be due to that one."""
+        limit_a = self._holds_a(self.possible[index], now_s)
+        near_a = limit_a + 2 * EVIDENCE_TOLERANCE_A
+        return not any(limit_a < self._holds_a(s, now_s) <= near_a for s in self.possible[:index])
 
     def _holds_a(self, sent: Sent, now_s: float) -> float:
         lapsed = sent.ends_s is not None and now_s >= sent.ends_s

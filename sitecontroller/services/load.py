@@ -292,7 +292,7 @@ class LoadService:
                 )
                 if ended:
                     number = next(self._numbers)
-                    control.exposure = control.exposure.send(Sent(number, None, now_s))
+                    control.exposure = control.exposure.send(Sent(number, None, now_s, taken=False))
                     orders.append(ClearLimit(evse.key, number))
                 measured = self._metering.evse(evse.key)
                 if measured is not None:
@@ -370,7 +370,7 @@ class LoadService:
         above = change.current_a > control.evse.fallback_a
         leased = above and link.clock_offset_s is not None
         number = next(self._numbers)
-        control.send(Sent(number, change.current_a, now_s), leased=leased, now_s=now_s)
+        control.send(number, change.current_a, leased=leased, now_s=now_s)
         control.count_write(self._clock.now().toordinal())
         limit = ChargingLimit(
             evse_id=change.key.evse_id,
@@ -388,17 +388,21 @@ class LoadService:
         """A limit was taken, refused, lost or overtaken. None of it proves what holds."""
         control, now_s = self._controls[order.key], self._clock.monotonic_s()
         if isinstance(order, ClearLimit):
+            if outcome is Outcome.TAKEN:
+                control.exposure = control.exposure.answered(order.number, None)
             if outcome is not Outcome.NEVER_SENT:
                 self._asks.append(AskEvidence(order.key, reading=False, schedule=True))
             return
         lease_s = order.limit.lease_s
-        if outcome in (Outcome.TAKEN, Outcome.UNANSWERED) and lease_s is not None:
-            ends_s = now_s + lease_s + LEASE_UNCERTAINTY_S
-            control.exposure = control.exposure.answered(order.number, ends_s)
-        if outcome in (Outcome.REFUSED, Outcome.NEVER_SENT):
+        if outcome is not Outcome.NEVER_SENT:
+            ends_s = None if lease_s is None else now_s + lease_s + LEASE_UNCERTAINTY_S
+            taken = outcome is Outcome.TAKEN
+            control.exposure = control.exposure.answered(order.number, ends_s, taken=taken)
+        else:
             control.exposure = control.exposure.withdraw(order.number)
         if outcome is Outcome.REFUSED:
-            control.retry_s = now_s + REFUSED_RETRY_S
+            control.exposure = control.exposure.refused(order.number, now_s)
+            control.resend, control.retry_s = True, now_s + REFUSED_RETRY_S
         elif outcome is Outcome.UNANSWERED:
             control.resend, control.retry_s = True, now_s + UNANSWERED_RETRY_S
 

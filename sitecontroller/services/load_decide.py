@@ -56,6 +56,11 @@ class Pass:
             for demand in rest
             if demand.key not in changes and self._must_repeat(demand)
         }
+        changes |= {
+            demand.key: Change(demand.key, demand.limit_a)
+            for demand in self.snapshot.demands
+            if demand.key not in self.targets and self._must_remind(demand)
+        }
         return list(changes.values())
 
     def _decreases(self, demands: Iterable[Demand]) -> Iterable[Change]:
@@ -64,7 +69,7 @@ class Pass:
         for demand in demands:
             target_a = self.targets[demand.key].current_a
             lower_a = demand.limit_a - target_a
-            if lower_a <= EPSILON_A or self.controls[demand.key].retry_s > self.now_s:
+            if lower_a <= EPSILON_A:
                 continue
             urgent = any(entry in overdrawn for entry in room.entries(demand))
             if urgent or target_a == 0 or lower_a >= DEAD_BAND_A - EPSILON_A:
@@ -125,6 +130,17 @@ class Pass:
             return False
         every_s = self.lease_s / 2 if control.leased else UNLEASED_REPEAT_S
         return self.now_s - control.sent_s >= every_s
+
+    def _must_remind(self, demand: Demand) -> bool:
+        """It draws more than told: perhaps it never heard."""
+        control = self.controls[demand.key]
+        return (
+            control.over_since_s is not None
+            and control.online
+            and control.transaction is not None
+            and control.resend
+            and self.now_s >= control.retry_s
+        )
 
 
 def _poorest_first(demand: Demand) -> tuple[float, float, EvseKey]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from sitecontroller.dlm.base import NO_FLOW, Flow, Flows, flow_bounds
-from sitecontroller.dlm.exposure import NOT_SENT, Exposure, Sent
+from sitecontroller.dlm.exposure import EVIDENCE_TOLERANCE_A, NOT_SENT, Exposure, Sent
 from sitecontroller.dlm.phases import PhasesInUse
 from sitecontroller.dlm.snapshot import Demand
 from sitecontroller.dlm.stability import Dwell, Need
@@ -137,6 +137,7 @@ class EvseControl:
             if before is not None:
                 ended, self.ended_s = True, now_s
                 self._left_a = self.draw.current_a if self.draw is not None else UNKNOWN_PHASES
+                self.exposure = self.exposure.scaled(self._on_one_phase, self.evse.current_a_max)
             self._forget_car()
             self.transaction_since_s = now_s
         self.transaction = transaction
@@ -237,6 +238,13 @@ class EvseControl:
             return len(self.phases.learned) if self.phases.learned else 1
         return self.evse.phase_count
 
+    @property
+    def _on_one_phase(self) -> int:
+        """How many times a limit in watts the next car may draw, if it uses a single phase."""
+        if self.evse.limit_unit is LimitUnit.W and self.evse.supply is Supply.AC:
+            return self.sent_phase_count or 1
+        return 1
+
     def flow(self, now_s: float, timing: Timing) -> Flows:
         """What it does to each site phase now."""
         draw, exposure_a = self.draw, self.exposure_a(now_s)
@@ -275,6 +283,13 @@ class EvseControl:
         """Whether its last reading still says what it draws."""
         return self.draw is not None and now_s - self.draw.received_s <= timing.stale_s
 
+    def fits(self, now_s: float, timing: Timing) -> bool:
+        """Whether a fresh reading shows no more than it was told."""
+        most_a = self.draw.most_a if self.draw is not None else None
+        if most_a is None or not self.is_fresh(now_s, timing):
+            return False
+        return most_a <= self.exposure.limit_a(now_s) + EVIDENCE_TOLERANCE_A
+
     @property
     def must_resend(self) -> bool:
         """The last limit got no answer, or was for another number of phases."""
@@ -287,7 +302,7 @@ class EvseControl:
     def lacks_evidence_s(self, now_s: float) -> float:
         """For how long a lower limit has gone unproven; 0: none does."""
         since_s = self.exposure.unproven_since_s(now_s)
-        return 0.0 if since_s is None else now_s - since_s
+        return 0.0 if since_s is None else now_s - max(since_s, self.transaction_since_s)
 
     def ask(self, now_s: float) -> None:
         """A reading is asked for."""
@@ -298,14 +313,16 @@ class EvseControl:
         """It answered a question."""
         self._asks = 0
 
-    def send(self, sent: Sent, *, leased: bool, now_s: float) -> None:
+    def send(self, number: int, limit_a: float, *, leased: bool, now_s: float) -> None:
         """A limit goes out."""
-        assert sent.limit_a is not None
         told_a = self.exposure.limit_a(now_s)
-        if sent.limit_a != told_a:
+        if limit_a != told_a:
             self.changed_s = now_s
-        if sent.limit_a > told_a:
+        if limit_a > told_a:
             self.increased_s = now_s
+        drawn_a = self.draw.most_a if self.draw is not None else None
+        shows = drawn_a is not None and drawn_a > limit_a + EVIDENCE_TOLERANCE_A
+        sent = Sent(number, limit_a, now_s, taken=False, shows=shows)
         self.sent_s, self.leased, self.resend = now_s, leased, False
         self.sent_phase_count = self.phase_count
         self.exposure = self.exposure.send(sent)
@@ -316,8 +333,9 @@ class EvseControl:
         self.exposure = self.exposure.restart(now_s).with_fallback(self.evse.current_a_max)
 
     def confirm_fallback(self) -> None:
-        """The station took its fallback."""
+        """The station took its fallback; a limit from before may be gone, so it is told again."""
         self.fallback_confirmed = True
+        self.resend = self.transaction is not None and self.sent_s > float("-inf")
         self.exposure = self.exposure.with_fallback(self.evse.fallback_a)
 
     def lose_contact(self, now_s: float) -> None:
@@ -338,6 +356,7 @@ class EvseControl:
             self.over_since_s = None
         elif self.over_since_s is None:
             self.over_since_s = received_s
+            self.resend = True
 
     def _forget_car(self) -> None:
         self.draw = None

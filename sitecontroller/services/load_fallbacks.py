@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from sitecontroller.domain.errors import OperatingError
 from sitecontroller.domain.topology import ChargingStation, Evse, EvseKey, LimitUnit, Supply
-from sitecontroller.ports import CallAnswer, ScheduledLimit, StationLink
+from sitecontroller.ports import CallAnswer, LimitSuperseded, ScheduledLimit, StationLink
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.load_evse import EvseControl
 
@@ -48,7 +48,9 @@ class Fallbacks:
         self._generation[station_id] = link.generation
         self._retry_s.pop(station_id, None)
         for evse in self._stations[station_id].evses:
-            self._controls[evse.key].doubt_fallback(now_s)
+            control = self._controls[evse.key]
+            if is_new or not control.fallback_confirmed:
+                control.doubt_fallback(now_s)
         return True
 
     async def push(self, link: StationLink) -> None:
@@ -57,8 +59,8 @@ class Fallbacks:
         generation = link.generation
         try:
             await link.set_station_maximum(sum(evse.current_a_max for evse in evses))
-        except OperatingError as error:
-            log.warning("%s: its maximum was not taken: %s", link.station_id, error.detail)
+        except (OperatingError, LimitSuperseded) as error:
+            log.warning("%s: its maximum was not taken: %s", link.station_id, error)
         for evse in evses:
             confirmed = await self._push_evse(link, evse)
             if self._generation.get(link.station_id) != generation:
@@ -77,8 +79,8 @@ class Fallbacks:
             answer: CallAnswer = await link.set_fallback(
                 evse.evse_id, evse.fallback_a, 1 if in_watts else evse.phase_count
             )
-        except OperatingError as error:
-            log.warning("%s: its fallback was not taken: %s", evse.key, error.detail)
+        except (OperatingError, LimitSuperseded) as error:
+            log.warning("%s: its fallback was not taken: %s", evse.key, error)
             return False
         if not answer.accepted:
             log.warning("%s: its fallback was refused: %s", evse.key, answer.status)
@@ -92,8 +94,8 @@ class Fallbacks:
                 await link.clear_limit(evse.evse_id)
             asked_s = self._monotonic_s()
             scheduled = await link.composite_limit(evse.evse_id)
-        except OperatingError as error:
-            log.info("%s: tells no composite schedule: %s", evse.key, error.detail)
+        except (OperatingError, LimitSuperseded) as error:
+            log.info("%s: tells no composite schedule: %s", evse.key, error)
             return
         read_back(control, scheduled, asked_s)
 

@@ -17,6 +17,8 @@ from sitecontroller.services.load_orders import (
 
 OVER_S = 10.0
 NEXT_STEP_S = 30.0
+PATIENCE = 3
+"""A car that draws little anyhow leaves so much more time to prove a lower limit."""
 READING_EVERY_S = 12.0
 """A station that sends readings less often is asked for them."""
 
@@ -31,9 +33,10 @@ def watch(
     lacking_s = control.lacks_evidence_s(now_s)
     if _is_unheard(control, lacking_s, timing, now_s) and now_s >= control.ask_s:
         control.ask(now_s)
-        yield AskEvidence(key, reading=True, schedule=not control.is_fresh(now_s, timing))
-    over = control.over_since_s is not None and _draw_s(control) - control.over_since_s >= OVER_S
-    disobeys = over or lacking_s >= timing.evidence_s
+        overdue = not control.is_fresh(now_s, timing)
+        yield AskEvidence(key, reading=True, schedule=overdue)
+    patience_s = timing.evidence_s * (PATIENCE if control.fits(now_s, timing) else 1)
+    disobeys = _is_over(control, timing, now_s) or lacking_s >= patience_s
     if not disobeys:
         if control.obedience is Obedience.OBEYS:
             alarms.clear("station-disobedient", str(key))
@@ -53,6 +56,14 @@ def watch(
     ):
         control.obedience, control.obedience_since_s = Obedience.UNAVAILABLE, now_s
         yield TakeOutOfService(key)
+
+
+def _is_over(control: EvseControl, timing: Timing, now_s: float) -> bool:
+    """Whether it drew too much for 10 s, or was never heard of again since it did."""
+    since_s = control.over_since_s
+    if since_s is None:
+        return False
+    return _draw_s(control) - since_s >= OVER_S or now_s - since_s >= timing.evidence_s
 
 
 def _is_unheard(control: EvseControl, lacking_s: float, timing: Timing, now_s: float) -> bool:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -138,16 +138,19 @@ class Dispatcher:
     async def _empty(self, key: EvseKey) -> None:
         try:
             while (order := self._mailbox.pop(key, None)) is not None:
+                link = self._link(key.station_id)
+                if link is not None:
+                    order = _as_can_be_told(order, link)
                 outcome = Outcome.UNANSWERED
                 try:
-                    outcome = await self._send(order)
+                    outcome = await self._send(order, link)
                 finally:
                     self._listener.limit_answered(order, outcome)
         finally:
             self._busy.discard(key)
 
-    async def _send(self, order: LimitOrder) -> Outcome:
-        link = self._link(order.key.station_id)
+    @staticmethod
+    async def _send(order: LimitOrder, link: StationLink | None) -> Outcome:
         if link is None:
             return Outcome.NEVER_SENT
         try:
@@ -204,3 +207,10 @@ class Dispatcher:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("%s: failed", task.get_name(), exc_info=task.exception())
+
+
+def _as_can_be_told(order: LimitOrder, link: StationLink) -> LimitOrder:
+    """Without the station's clock nothing ends by itself; the link may be another one by now."""
+    if isinstance(order, ClearLimit) or link.clock_offset_s is not None:
+        return order
+    return replace(order, limit=replace(order.limit, lease_s=None))
