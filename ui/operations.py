@@ -4,6 +4,7 @@
 is shown as one; an operating error is shown with what to do.
 """
 
+from collections.abc import Callable
 from typing import Self
 
 from sitecontroller.domain.commands import (
@@ -13,6 +14,7 @@ from sitecontroller.domain.commands import (
     Command,
     CommandResult,
     CommandState,
+    RejectStation,
     ResetStation,
     ResetType,
     SetVariable,
@@ -34,6 +36,7 @@ class Operation:
         self._command = command
         self._subject = subject
         self._done = ""
+        self._note: Callable[[CommandResult], Notice | None] = lambda result: None
         self._refused = translate("Operation", "Try again; call service if it stays")
         self._remedies: dict[type[ControllerError], str] = {
             StationOffline: translate("Operation", "Check the charger's power and network cable"),
@@ -53,6 +56,11 @@ class Operation:
     def failure(self, remedies: dict[type[ControllerError], str]) -> Self:
         """What to do for some errors; the others keep their own remedy."""
         self._remedies |= remedies
+        return self
+
+    def note(self, note: Callable[[CommandResult], Notice | None]) -> Self:
+        """What else the answer may have to tell."""
+        self._note = note
         return self
 
     def start(self) -> None:
@@ -82,7 +90,7 @@ class Operation:
             text = translate("Operation", "Sent; {subject} has not answered yet")
             self._desk.notice(Notice(text.format(subject=self._subject), shape=Shape.CLOCK))
         elif self._done:
-            self._desk.notice(Notice(self._done))
+            self._desk.notice(self._note(result) or Notice(self._done))
 
 
 def start_charging(desk: Desk, station_id: str, evse_id: int, id_token: str) -> None:
@@ -166,7 +174,33 @@ def accept_charger(desk: Desk, station_id: str) -> None:
     (
         Operation(desk, AcceptStation(station_id), station_id)
         .success(translate("Operation", "{charger} is accepted").format(charger=station_id))
+        .note(_password_by_hand)
         .start()
+    )
+
+
+def reject_charger(desk: Desk, station_id: str) -> None:
+    """Turn a new charger away for the rest of the commissioning time."""
+    (
+        Operation(desk, RejectStation(station_id), station_id)
+        .success(translate("Operation", "{charger} is turned away").format(charger=station_id))
+        .start()
+    )
+
+
+def _password_by_hand(result: CommandResult) -> Notice | None:
+    """A charger that did not take its password gets it from a person, who sees it only here."""
+    password = (result.answer or {}).get("password")
+    if password is None:
+        return None
+    return Notice(
+        translate("Operation", "Accepted, but the charger did not take its password"),
+        translate("Operation", "Enter it in the charger's own settings: {password}").format(
+            password=password
+        ),
+        Tone.MEDIUM,
+        Shape.DIAMOND,
+        lasting=True,
     )
 
 
@@ -174,6 +208,8 @@ def acknowledge_alarm(desk: Desk, alarm_key: str) -> None:
     """Say that a person has seen an alarm."""
     (
         Operation(desk, AcknowledgeAlarm(alarm_key), translate("Operation", "The alarm"))
-        .success(translate("Operation", "Acknowledged; it stays listed until its cause is gone"))
+        .success(
+            translate("Operation", "Acknowledged; it goes when its cause is gone")
+        )
         .start()
     )

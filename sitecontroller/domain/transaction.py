@@ -15,7 +15,6 @@ from sitecontroller.domain.rating import Price
 from sitecontroller.domain.station import ChargingState, StationTime
 from sitecontroller.domain.tariff import Tariff
 
-
 REGISTER_JITTER_WH = 10.0
 """A stop this little below its start is a rounding of the station's, and 0 energy."""
 

@@ -15,6 +15,7 @@ from sitecontroller.domain.commands import (
     CommandResult,
     CommandState,
     GetVariables,
+    RejectStation,
     ResetStation,
     ResetType,
     StartTransaction,
@@ -218,6 +219,35 @@ def test_a_new_charger_is_accepted_from_the_overview(run_qt: Run, settings: QSet
 
     run_qt(play())
     assert client.commands == [AcceptStation("CP-NEW-7")]
+
+
+def test_a_new_charger_is_turned_away_from_the_overview(run_qt: Run, settings: QSettings) -> None:
+    client = FakeClient(site.with_new_station(site.a_site()))
+
+    async def play() -> None:
+        async with open_console(client, settings) as console:
+            buttons = console.window.current.findChildren(QPushButton)
+            next(b for b in buttons if b.accessibleName() == "Turn CP-NEW-7 away").click()
+            await eventually(lambda: client.commands)
+
+    run_qt(play())
+    assert client.commands == [RejectStation("CP-NEW-7")]
+
+
+def test_a_password_to_enter_by_hand_is_shown_to_who_accepted(
+    run_qt: Run, settings: QSettings
+) -> None:
+    client = FakeClient(site.with_new_station(site.a_site()))
+    client.answers = [CommandResult("c1", CommandState.ACCEPTED, None, {"password": "s3cret"})]
+
+    async def play() -> None:
+        async with open_console(client, settings) as console:
+            operations.accept_charger(console.window.desk, "CP-NEW-7")
+            await eventually(lambda: console.window.notices.text)
+            assert "did not take its password" in console.window.notices.text
+            assert "s3cret" in console.window.notices.remedy
+
+    run_qt(play())
 
 
 def test_a_setting_is_read_and_shown(run_qt: Run, settings: QSettings) -> None:

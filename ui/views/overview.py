@@ -190,6 +190,14 @@ class NewChargers(QFrame):
         accept.clicked.connect(
             lambda _=False, name=station.station_id: operations.accept_charger(self._desk, name)
         )
+        reject = button(translate("Overview", "Turn away"))
+        reject.setAccessibleName(
+            translate("Overview", "Turn {name} away").format(name=station.station_id)
+        )
+        reject.clicked.connect(
+            lambda _=False, name=station.station_id: operations.reject_charger(self._desk, name)
+        )
+        layout.addWidget(reject)
         layout.addWidget(accept)
         return row
 
