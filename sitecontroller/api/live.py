@@ -128,6 +128,7 @@ class LiveFeed:
         parts = [b'"at":', encode(self._clock.now()), b',"type":"snapshot","snapshot":{"site":']
         ids = self._controller.ids()
         parts.append(encode(self._controller.site_view()))
+        await asyncio.sleep(0)
         for name in ENTITIES:
             found = views(self._controller, name, getattr(ids, name))
             parts += (b',"%s":' % name.encode(), await encode_mapping(found))
