@@ -37,16 +37,22 @@ class Flow(NamedTuple):
 NO_FLOW = Flow()
 Flows = tuple[Flow, Flow, Flow]
 """L1, L2, L3."""
+NO_FLOWS: Flows = (NO_FLOW, NO_FLOW, NO_FLOW)
 
 
 def summed(flows: Iterable[Flows]) -> Flows:
     """All EVSEs below a circuit together."""
     sums = [[0.0, 0.0, 0.0, 0.0] for _ in PHASES]
     for evse in flows:
+        if evse is NO_FLOWS:
+            continue
         for total, flow in zip(sums, evse, strict=True):
             if flow is not NO_FLOW:
-                for index, value in enumerate(flow):
-                    total[index] += value
+                low_a, high_a, told_a, falling_a = flow
+                total[0] += low_a
+                total[1] += high_a
+                total[2] += told_a
+                total[3] += falling_a
     one, two, three = (Flow(*total) for total in sums)
     return one, two, three
 

@@ -55,8 +55,12 @@ class Exposure:
 
     def most_a(self, now_s: float) -> float:
         """The exposure: A per phase."""
-        limits_a = [self._holds_a(sent, now_s) for sent in self.possible] or [self.fallback_a]
-        return max(limits_a) if self.beyond_a is None else max(*limits_a, self.beyond_a)
+        if len(self.possible) == 1:
+            most_a = self._holds_a(self.possible[0], now_s)
+        else:
+            limits_a = [self._holds_a(sent, now_s) for sent in self.possible]
+            most_a = max(limits_a, default=self.fallback_a)
+        return most_a if self.beyond_a is None else max(most_a, self.beyond_a)
 
     def limit_a(self, now_s: float) -> float:
         """What the station was last told, or its fallback where that has run out."""
@@ -64,8 +68,10 @@ class Exposure:
 
     def unproven_since_s(self, now_s: float) -> float | None:
         """Since when a lower limit has been waiting for evidence; None: nothing waits."""
+        if len(self.possible) < 2:
+            return None
         limits_a = [self._holds_a(sent, now_s) for sent in self.possible]
-        if not limits_a or max(limits_a) <= limits_a[-1] + EVIDENCE_TOLERANCE_A:
+        if max(limits_a) <= limits_a[-1] + EVIDENCE_TOLERANCE_A:
             return None
         last_highest = max(range(len(limits_a)), key=lambda index: (limits_a[index], index))
         return max(sent.sent_s for sent in self.possible[last_highest : last_highest + 2])
@@ -119,7 +125,7 @@ class Exposure:
         if last.number != NOT_SENT:
             last = replace(last, taken=False, shows=False)
         if all(sent.limit_a is not None for sent in self.possible):
-            before.append(Sent(NOT_SENT, None, now_s))
+            before.append(Sent(NOT_SENT, None, now_s, taken=False))
         return replace(self, possible=(*before, last))
 
     def with_fallback(self, fallback_a: float) -> "Exposure":
@@ -181,7 +187,11 @@ class Exposure:
             later = (s for s in self.possible[index + 1 :] if s.number != NOT_SENT)
             return replace(self, possible=(known, *later))
         before = [sent for sent in self.possible if sent.sent_s <= asked_s and sent.taken]
-        after = tuple(s for s in self.possible if s.sent_s > asked_s or not s.taken)
+        after = tuple(
+            sent
+            for sent in self.possible
+            if sent.sent_s > asked_s or not (sent.taken or sent.number == NOT_SENT)
+        )
         ends = [sent.ends_s for sent in before if sent.limit_a is not None]
         ends_s = None if not ends or None in ends else max(end for end in ends if end is not None)
         return replace(self, possible=(Sent(NOT_SENT, current_a, asked_s, ends_s), *after))

@@ -1,6 +1,6 @@
 """Load management: one cycle per meter sample, from what is known to what each EVSE may draw.
 
-`cycle` is synchronous and sends nothing: it reads meters, stations and transactions, decides, and
+A cycle sends nothing: it reads meters, stations and transactions, decides, and
 returns orders. `run` calls it at each sample of a site meter, or after a second without any, and
 hands the orders to tasks, so that no station can delay the next cycle. Safety rules S1–S6 and what
 they promise are in docs/load-management.md.
@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
+from collections.abc import Iterator
 from itertools import count
 
 from sitecontroller.config import LoadSettings
 from sitecontroller.dlm.allocate import allocate
 from sitecontroller.dlm.base import Flows
 from sitecontroller.dlm.exposure import Sent
-from sitecontroller.dlm.limits import Limit, smallest
+from sitecontroller.dlm.limits import Limit
 from sitecontroller.dlm.room import EPSILON_A
 from sitecontroller.dlm.snapshot import Snapshot
 from sitecontroller.domain.events import (
@@ -111,6 +112,10 @@ class LoadService:
         self._controls = {
             evse.key: EvseControl(evse, unknown_exposure(evse, leases_end_s, self._began_s))
             for evse in topology.evses()
+        }
+        self._of_station = {
+            station.station_id: tuple(self._controls[evse.key] for evse in station.evses)
+            for station in topology.stations.values()
         }
         self._circuits = Circuits(topology)
         self._below = {
@@ -219,7 +224,9 @@ class LoadService:
             while True:
                 due_s = await self._until_due()
                 now_s = self._clock.monotonic_s()
-                self._dispatcher.dispatch(self.cycle(now_s))
+                for orders in self.steps(now_s):
+                    self._dispatcher.dispatch(orders)
+                    await asyncio.sleep(0)
                 self.cycle_late_ms = max(0.0, self._clock.monotonic_s() - due_s) * 1000
                 await asyncio.sleep(CYCLE_S_MIN)
         finally:
@@ -259,19 +266,27 @@ class LoadService:
 
     def cycle(self, now_s: float) -> tuple[Order, ...]:
         """Look, decide, and return what is to be said to stations. Sends nothing."""
-        orders: list[Order] = []
-        orders += self._observe(now_s)
+        return tuple(order for orders in self.steps(now_s) for order in orders)
+
+    def steps(self, now_s: float) -> Iterator[tuple[Order, ...]]:
+        """One cycle in steps of a few ms, so that others can have the loop in between.
+
+        What is decided on is frozen before the first pause. Until it is decided exposures can only
+        fall, and only a cycle raises them, so what was frozen is safe still.
+        """
+        orders = self._observe(now_s)
         if not self._started:
             self._circuits.forget()
         self._measure(now_s)
         self._started = self._started or self._may_start(now_s)
-        if self._started:
-            orders += self._decide(now_s)
+        snapshot = self._freeze(now_s) if self._started else None
+        yield tuple(orders)
+        orders = [] if snapshot is None else self._decide(snapshot, now_s)
         orders += self._asks
         self._asks = []
+        yield tuple(orders)
         self._circuit_alarms.update(self._circuits, now_s)
         self._show(now_s)
-        return tuple(orders)
 
     def _observe(self, now_s: float) -> list[Order]:
         """Who is connected, plugged and charging; which stations need their fallbacks."""
@@ -280,25 +295,33 @@ class LoadService:
             link = self._stations.link(station.station_id)
             if link is not None and self._fallbacks.are_due(link, now_s):
                 orders.append(PushFallbacks(station.station_id))
-            for evse in station.evses:
-                control = self._controls[evse.key]
+            for control in self._of_station[station.station_id]:
+                key = control.key
                 if link is None and control.online:
                     control.lose_contact(now_s)
                 ended = control.observe(
-                    self._transactions.active(evse.key),
+                    self._transactions.active(key),
                     online=link is not None,
-                    plugged=self._stations.evse_state(evse.key).plugged,
+                    plugged=self._stations.evse_state(key).plugged,
                     now_s=now_s,
                 )
+                if control.transaction is None:
+                    if ended or control.must_clear(now_s):
+                        orders.append(self._clear(control, now_s))
+                    continue
                 if ended:
-                    number = next(self._numbers)
-                    control.exposure = control.exposure.send(Sent(number, None, now_s, taken=False))
-                    orders.append(ClearLimit(evse.key, number))
-                measured = self._metering.evse(evse.key)
+                    orders.append(self._clear(control, now_s))
+                measured = self._metering.evse(key)
                 if measured is not None:
                     control.measure(measured.reading, measured.received_s, self._timing)
                 control.settle(now_s)
         return orders
+
+    def _clear(self, control: EvseControl, now_s: float) -> ClearLimit:
+        number = next(self._numbers)
+        control.exposure = control.exposure.send(Sent(number, None, now_s, taken=False))
+        control.resend = False
+        return ClearLimit(control.key, number)
 
     def _measure(self, now_s: float) -> None:
         """What the circuits carry besides EVSEs."""
@@ -328,20 +351,26 @@ class LoadService:
             for control in self._controls.values()
         )
 
-    def _decide(self, now_s: float) -> list[Order]:
-        snapshot = Snapshot(
+    def _freeze(self, now_s: float) -> Snapshot:
+        """Idle EVSEs that can draw nothing are left out."""
+        return Snapshot(
             tuple(control.state(RESERVE_A) for control in self._circuits.by_id.values()),
-            tuple(control.demand(now_s) for control in self._controls.values()),
+            tuple(
+                control.demand(now_s)
+                for control in self._controls.values()
+                if control.transaction is not None or control.exposure_a(now_s) > 0
+            ),
         )
+
+    def _decide(self, snapshot: Snapshot, now_s: float) -> list[Order]:
         allocations = allocate(snapshot)
-        self._targets = {}
-        for key, allocation in allocations.by_key.items():
-            shared = Limit(allocation.current_a, allocation.reason, allocation.bound_by)
-            blind = self._circuits.sight(self._controls[key].evse.circuit_id) is Sight.BLIND
-            limits = (self._blind_limit(key),) if blind else (shared,)
-            target = smallest(limits, now_s)
-            assert target is not None
-            self._targets[key] = target
+        blind = {id_ for id_ in self._circuits.by_id if self._circuits.sight(id_) is Sight.BLIND}
+        self._targets = {
+            key: self._blind_limit(key)
+            if blind and self._controls[key].evse.circuit_id in blind
+            else Limit(allocation.current_a, allocation.reason, allocation.bound_by)
+            for key, allocation in allocations.by_key.items()
+        }
         decisions = Pass(
             snapshot,
             self._controls,
@@ -350,10 +379,29 @@ class LoadService:
             self._settings.lease_s,
             now_s,
         )
-        orders: list[Order] = [self._order(change, now_s) for change in decisions.changes()]
+        orders: list[Order] = [
+            self._order(change, link, now_s)
+            for change in decisions.changes()
+            if (link := self._stations.link(change.key.station_id)) is not None
+            and not self._would_raise(change, now_s)
+        ]
         for control in self._controls.values():
-            orders += watch(control, self._alarms, self._timing, now_s)
+            if control.transaction is not None and control.online:
+                orders += watch(control, self._alarms, self._timing, now_s)
         return orders
+
+    def _would_raise(self, change: Change, now_s: float) -> bool:
+        """Whether what seems a decrease is less than an increase that never left, and more than
+        what holds. Then that increase is taken back, and the next cycle decides."""
+        waiting = self._dispatcher.waiting(change.key)
+        if waiting is None:
+            return False
+        before = self._controls[change.key].exposure.withdraw(waiting.number)
+        told_a = self._controls[change.key].limit_a(now_s)
+        if not before.most_a(now_s) + EPSILON_A < change.current_a <= told_a:
+            return False
+        self._dispatcher.take_back(change.key)
+        return True
 
     def _blind_limit(self, key: EvseKey) -> Limit:
         """S9: "slow" is the fallback, "stop" is nothing."""
@@ -361,11 +409,9 @@ class LoadService:
         fallback_a = self._controls[key].evse.fallback_a
         return Limit(fallback_a if slow else 0.0, "meter silent", "meter")
 
-    def _order(self, change: Change, now_s: float) -> SetLimit:
+    def _order(self, change: Change, link: StationLink, now_s: float) -> SetLimit:
         control = self._controls[change.key]
-        link = self._stations.link(change.key.station_id)
         transaction = control.transaction
-        assert link is not None, "only an EVSE that is online is told anything"
         assert transaction is not None, "only an EVSE with a session is told anything"
         above = change.current_a > control.evse.fallback_a
         leased = above and link.clock_offset_s is not None
@@ -390,6 +436,8 @@ class LoadService:
         if isinstance(order, ClearLimit):
             if outcome is Outcome.TAKEN:
                 control.exposure = control.exposure.answered(order.number, None)
+            elif outcome is Outcome.UNANSWERED and control.transaction is None:
+                control.resend, control.retry_s = True, now_s + UNANSWERED_RETRY_S
             if outcome is not Outcome.NEVER_SENT:
                 self._asks.append(AskEvidence(order.key, reading=False, schedule=True))
             return

@@ -7,7 +7,7 @@ It sends nothing.
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from sitecontroller.dlm.base import NO_FLOW, Flow, Flows, flow_bounds
+from sitecontroller.dlm.base import NO_FLOW, NO_FLOWS, Flow, Flows, flow_bounds
 from sitecontroller.dlm.exposure import EVIDENCE_TOLERANCE_A, NOT_SENT, Exposure, Sent
 from sitecontroller.dlm.phases import PhasesInUse
 from sitecontroller.dlm.snapshot import Demand
@@ -18,6 +18,7 @@ from sitecontroller.domain.topology import (
     NOMINAL_V,
     UNKNOWN_PHASES,
     Evse,
+    EvseKey,
     LimitUnit,
     PerPhase,
     Supply,
@@ -89,6 +90,7 @@ class EvseControl:
     dwell: Dwell = field(default_factory=Dwell)
     need: Need = field(init=False)
     phases: PhasesInUse = field(init=False)
+    key: EvseKey = field(init=False)
     changed_s: float = float("-inf")
     """When its limit last changed."""
     increased_s: float = float("-inf")
@@ -113,8 +115,13 @@ class EvseControl:
     """What it drew last."""
     writes_day: int = 0
     writes: int = 0
+    _looked_at: tuple[Exposure, float] | None = None
+    _most_a: float = 0.0
+    _told_a: float = 0.0
+    """As of that look: one cycle asks for them many times over."""
 
     def __post_init__(self) -> None:
+        self.key = self.evse.key
         self._forget_car()
 
     def observe(
@@ -169,9 +176,7 @@ class EvseControl:
         if silent and self.transaction.charging_state is ChargingState.SUSPENDED_EV:
             self.need.suspended(now_s)
         self.need.knock(now_s)
-        self.dwell.update(
-            running=self.exposure.limit_a(now_s) > 0, wants=not self.need.asleep, now_s=now_s
-        )
+        self.dwell.update(running=self.limit_a(now_s) > 0, wants=not self.need.asleep, now_s=now_s)
 
     def exposure_a(self, now_s: float) -> float:
         """What it may draw now per phase (`load-management.md`, step 2).
@@ -179,12 +184,25 @@ class EvseControl:
         Without a session it draws nothing as long as it can't start unheard: online with its
         fallback in place. A car just plugged has that fallback kept free.
         """
-        most_a = self.exposure.most_a(now_s)
+        self._look(now_s)
+        most_a = self._most_a
         if self.transaction is not None or not self.online or not self.fallback_confirmed:
             return most_a
         since_s = self.plugged_since_s
         just_plugged = since_s is not None and now_s - since_s < PLUGGED_RESERVE_S
         return self.evse.fallback_a if just_plugged or now_s < self.kept_until_s else 0.0
+
+    def limit_a(self, now_s: float) -> float:
+        """What it was last told, or its fallback where that has run out."""
+        self._look(now_s)
+        return self._told_a
+
+    def _look(self, now_s: float) -> None:
+        looked_at = self._looked_at
+        exposure = self.exposure
+        if looked_at is None or looked_at[0] is not exposure or looked_at[1] != now_s:
+            self._looked_at = exposure, now_s
+            self._most_a, self._told_a = exposure.most_a(now_s), exposure.limit_a(now_s)
 
     @property
     def steerable(self) -> bool:
@@ -201,7 +219,7 @@ class EvseControl:
         evse, transaction = self.evse, self.transaction
         using = transaction is not None
         return Demand(
-            key=evse.key,
+            key=self.key,
             circuit_id=evse.circuit_id,
             phases=self.phases.phases if using else evse.phase_map.site_phases,
             current_a_min=self.minimum_a,
@@ -213,7 +231,7 @@ class EvseControl:
             wants=not self.need.asleep,
             exposure_a=self.exposure_a(now_s),
             measured_a=self.draw.most_a if self.draw else None,
-            limit_a=self.exposure.limit_a(now_s),
+            limit_a=self.limit_a(now_s),
             settled_s=self.dwell.settled_s(now_s),
             credit_s=self.dwell.credit_s,
             plugged_s=transaction.started_at.timestamp() if transaction else 0.0,
@@ -250,7 +268,7 @@ class EvseControl:
         draw, exposure_a = self.draw, self.exposure_a(now_s)
         if self.transaction is None and (self.online or draw is None):
             return self._leaving(now_s, timing, exposure_a)
-        limit_a, in_use = self.exposure.limit_a(now_s), self.phases.phases
+        limit_a, in_use = self.limit_a(now_s), self.phases.phases
         told_a = limit_a if self.steerable else exposure_a
         fresh = self.is_fresh(now_s, timing)
         settled = draw is not None and draw.received_s >= self.changed_s + timing.reaction_s
@@ -272,6 +290,8 @@ class EvseControl:
     def _leaving(self, now_s: float, timing: Timing, exposure_a: float) -> Flows:
         """Just after a session its current may still be in the meter's last sample."""
         recent = self.ended_s is not None and now_s - self.ended_s <= timing.reaction_s
+        if not recent and exposure_a == 0:
+            return NO_FLOWS
         flows = [NO_FLOW, NO_FLOW, NO_FLOW]
         for phase in self.evse.phase_map.site_phases:
             left_a = (self._left_a[phase] or 0.0) if recent else 0.0
@@ -294,6 +314,10 @@ class EvseControl:
     def must_resend(self) -> bool:
         """The last limit got no answer, or was for another number of phases."""
         return self.resend or self.sent_phase_count not in (None, self.phase_count)
+
+    def must_clear(self, now_s: float) -> bool:
+        """Without a session: whether taking its limit out got no answer."""
+        return self.resend and self.online and now_s >= self.retry_s
 
     def keep_free(self, now_s: float) -> None:
         """A start here is about to be accepted: its fallback may flow from then on."""

@@ -27,7 +27,7 @@ def watch(
     control: EvseControl, alarms: AlarmService, timing: Timing, now_s: float
 ) -> Iterator[Order]:
     """What is to be done about one EVSE in this cycle."""
-    key, transaction = control.evse.key, control.transaction
+    key, transaction = control.key, control.transaction
     if transaction is None or not control.online:
         return
     lacking_s = control.lacks_evidence_s(now_s)

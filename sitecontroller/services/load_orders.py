@@ -117,6 +117,16 @@ class Dispatcher:
             else:
                 self._spawn(self._perform(order), type(order).__name__)
 
+    def waiting(self, key: EvseKey) -> LimitOrder | None:
+        """The limit of an EVSE that hasn't left yet."""
+        return self._mailbox.get(key)
+
+    def take_back(self, key: EvseKey) -> None:
+        """The limit that hasn't left yet shall not leave."""
+        order = self._mailbox.pop(key, None)
+        if order is not None:
+            self._listener.limit_answered(order, Outcome.NEVER_SENT)
+
     async def close(self) -> None:
         """Stop what still waits for an answer."""
         for task in tuple(self._tasks):

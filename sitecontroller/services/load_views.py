@@ -21,7 +21,7 @@ RISING_A = 1.0
 
 def limit_view(control: EvseControl, target: Limit | None, now_s: float) -> LimitView:
     """What an EVSE may draw and why."""
-    told_a = control.exposure.limit_a(now_s)
+    told_a = control.limit_a(now_s)
     exposure_a = round(control.exposure_a(now_s), 1)
     if control.transaction is None:
         text = f"{control.evse.fallback_a:g} A: until load management knows the session"
@@ -47,6 +47,8 @@ def circuit_view(
     exposure, drawn = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
     for evse in below:
         exposure_a = evse.exposure_a(now_s)
+        if exposure_a == 0 and evse.draw is None:
+            continue
         for phase in evse.phases.phases:
             exposure[phase] += exposure_a
             if evse.draw is not None:

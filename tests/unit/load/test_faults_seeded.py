@@ -24,12 +24,12 @@ def judge(site: FaultySite) -> None:
     assert site.over_as <= OVER_AS_MAX, f"{site.over_as:.1f} A·s: {verdict}"
 
 
-@pytest.mark.parametrize("seed", [1, 3, 5, 20])
+@pytest.mark.parametrize("seed", [1, 3, 20, 210])
 def test_lost_late_and_refused_answers_never_make_an_exposure_too_small(seed: int) -> None:
     judge(play(faulty_minutes(seed, LOSSES, minutes=15)))
 
 
-@pytest.mark.parametrize("seed", [101, 120])
+@pytest.mark.parametrize("seed", [101, 302])
 def test_stations_that_ignore_one_limit_in_ten_are_kept_within_bounds(seed: int) -> None:
     judge(play(faulty_minutes(seed, LIES, minutes=15)))
 

@@ -156,8 +156,8 @@ def test_a_limit_sent_over_a_line_whose_clock_is_unknown_never_lapses() -> None:
             station.set_limit = note  # type: ignore[method-assign]
             order = site.load._order
 
-            def loses_clock(change, now_s):  # type: ignore[no-untyped-def]
-                made = order(change, now_s)
+            def loses_clock(change, link, now_s):  # type: ignore[no-untyped-def]
+                made = order(change, link, now_s)
                 station.clock_offset_s = None
                 return made
 
@@ -190,6 +190,28 @@ def test_an_overtaken_clearing_leaves_the_other_evses_their_fallback() -> None:
             view = site.load.limit_view(EvseKey("CP-01", 2))
             assert view is not None
             assert view.exposure_a == 0
+
+    play(story())
+
+
+def test_taking_a_limit_out_is_repeated_until_it_is_answered() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await both_charge(site)
+            station = site.stations["CP-01"]
+            clear, lost = station.clear_limit, [True]
+
+            async def clear_limit(evse_id: int) -> CallAnswer:
+                if lost:
+                    lost.pop()
+                    raise CallTimeout("no answer")
+                return await clear(evse_id)
+
+            station.clear_limit = clear_limit  # type: ignore[method-assign]
+            site.leave(key(1))
+            await site.advance(5)
+            assert station.profiles[1].limit_a is None
 
     play(story())
 
