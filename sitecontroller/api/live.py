@@ -132,7 +132,7 @@ class LiveFeed:
         for name in ENTITIES:
             found = views(self._controller, name, getattr(ids, name))
             parts += (b',"%s":' % name.encode(), await encode_mapping(found))
-        await asyncio.sleep(0)  # Joining and sending a megabyte fills a turn of its own.
+        await asyncio.sleep(0)
         return b"".join((*parts, b"}}"))
 
     def _note(self, event: Event) -> None:
@@ -225,10 +225,13 @@ async def _send(websocket: WebSocket, feed: LiveFeed, client: LiveClient) -> Non
     seq = 0
     while True:
         frame = await client.next()
-        if frame is None:
-            frame = await feed.snapshot()
         seq += 1
-        await websocket.send_text((b'{"seq":%d,' % seq + frame).decode())
+        if frame is None:
+            text = (await feed.snapshot()).decode()
+            await asyncio.sleep(0)  # Sending a megabyte, encoded once more, takes its own turn.
+        else:
+            text = frame.decode()
+        await websocket.send_text(f'{{"seq":{seq},{text}')
 
 
 async def _watch(websocket: WebSocket) -> None:
