@@ -32,8 +32,6 @@ class Sent:
     ends_s: float | None = None
     taken: bool = True
     """False: not answered yet, or not with yes. It may never have come."""
-    shows: bool = False
-    """The car drew more than this when it was sent, so a draw that fits shows that it came."""
 
 
 NOT_SENT = -1
@@ -113,7 +111,7 @@ class Exposure:
         told_a = self._holds_a(before[-1], now_s)
         if self._holds_a(refused, now_s) <= told_a:
             return self
-        told = replace(before[-1], sent_s=refused.sent_s, shows=False)
+        told = replace(before[-1], sent_s=refused.sent_s)
         after = self.possible[index + 1 :]
         return replace(self, possible=(refused, *before[:-1], told, *after))
 
@@ -123,7 +121,7 @@ class Exposure:
             return self
         *before, last = self.possible
         if last.number != NOT_SENT:
-            last = replace(last, taken=False, shows=False)
+            last = replace(last, taken=False)
         if all(sent.limit_a is not None for sent in self.possible):
             before.append(Sent(NOT_SENT, None, now_s, taken=False))
         return replace(self, possible=(*before, last))
@@ -147,16 +145,14 @@ class Exposure:
     def measured(self, draw_a: float, measured_s: float, reaction_s: float) -> "Exposure":
         """A draw at an instant: the newest limit that it fits, sent long enough ago, is proven.
 
-        A car may draw little by itself, so a limit that the station hasn't taken is proven only
-        where the car drew more before.
+        A car may draw little by itself, so a draw proves no limit that the station hasn't taken.
         """
         allowed_a = replace(self, beyond_a=None).most_a(measured_s)
         beyond_a = draw_a if draw_a > allowed_a + EVIDENCE_TOLERANCE_A else None
         for index in range(len(self.possible) - 1, -1, -1):
             sent = self.possible[index]
             fits = draw_a <= self._holds_a(sent, measured_s) + EVIDENCE_TOLERANCE_A
-            came = sent.taken or (sent.shows and self._stands_out(index, measured_s))
-            if fits and came and sent.sent_s + reaction_s <= measured_s:
+            if fits and sent.taken and sent.sent_s + reaction_s <= measured_s:
                 return replace(self, possible=self.possible[index:], beyond_a=beyond_a)
         return replace(self, beyond_a=beyond_a)
 
@@ -173,7 +169,8 @@ class Exposure:
     def scheduled(self, current_a: float, asked_s: float) -> "Exposure":
         """The station's composite schedule, asked for at `asked_s`, says what is in force.
 
-        Where several fit, the highest counts; what was sent later than that one may still come.
+        Where several fit, the highest counts; what was sent later than that one may still come. It
+        may be like one that hasn't left yet, and hold when that one is withdrawn.
         """
         fitting = [
             (self._holds_a(sent, asked_s), index)
@@ -183,8 +180,11 @@ class Exposure:
         ]
         if fitting:
             _, index = max(fitting)
-            known = replace(self.possible[index], taken=True)
-            later = (s for s in self.possible[index + 1 :] if s.number != NOT_SENT)
+            known = self.possible[index]
+            later = [s for s in self.possible[index + 1 :] if s.number != NOT_SENT]
+            if not known.taken:
+                later.insert(0, known)
+                known = replace(known, number=NOT_SENT, taken=True)
             return replace(self, possible=(known, *later))
         before = [sent for sent in self.possible if sent.sent_s <= asked_s and sent.taken]
         after = tuple(
@@ -195,12 +195,6 @@ class Exposure:
         ends = [sent.ends_s for sent in before if sent.limit_a is not None]
         ends_s = None if not ends or None in ends else max(end for end in ends if end is not None)
         return replace(self, possible=(Sent(NOT_SENT, current_a, asked_s, ends_s), *after))
-
-    def _stands_out(self, index: int, now_s: float) -> bool:
-        """Whether no limit before it is so near that a draw could be due to that one."""
-        limit_a = self._holds_a(self.possible[index], now_s)
-        near_a = limit_a + 2 * EVIDENCE_TOLERANCE_A
-        return not any(limit_a < self._holds_a(s, now_s) <= near_a for s in self.possible[:index])
 
     def _holds_a(self, sent: Sent, now_s: float) -> float:
         lapsed = sent.ends_s is not None and now_s >= sent.ends_s

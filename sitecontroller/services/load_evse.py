@@ -344,9 +344,7 @@ class EvseControl:
             self.changed_s = now_s
         if limit_a > told_a:
             self.increased_s = now_s
-        drawn_a = self.draw.most_a if self.draw is not None else None
-        shows = drawn_a is not None and drawn_a > limit_a + EVIDENCE_TOLERANCE_A
-        sent = Sent(number, limit_a, now_s, taken=False, shows=shows)
+        sent = Sent(number, limit_a, now_s, taken=False)
         self.sent_s, self.leased, self.resend = now_s, leased, False
         self.sent_phase_count = self.phase_count
         self.exposure = self.exposure.send(sent)
