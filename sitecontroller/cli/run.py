@@ -105,22 +105,22 @@ def _allow_many_sockets() -> None:
 
 async def _serve(config: SiteConfig, path: Path, options: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
-    beside = [loop.create_task(collect_seldom(), name="garbage collection")]
+    collecting = loop.create_task(collect_seldom(), name="garbage collection")
     site = await build(
         config, SystemClock(), config_path=path, commissioning_until=commissioning_until(options)
     )
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signal_number, site.stopped.set)
-    if options.status_lines:
-        beside.append(loop.create_task(_print_status(site), name="status lines"))
+    printing = loop.create_task(_print_status(site)) if options.status_lines else None
     ends = (site.stopped, site.restart_asked, site.failed)
     waits = [loop.create_task(event.wait()) for event in ends]
     with Watchdog(loop) if options.debug_loop else contextlib.nullcontext():
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in (*waits, *beside):
+        for task in (*waits, *([printing] if printing else ())):
             task.cancel()
         await site.stop()
+    collecting.cancel()
     if site.failed.is_set():
         return FAILED_STATUS
     return RESTART_STATUS if site.restart_asked.is_set() else 0

@@ -54,8 +54,10 @@ class Tally:
             now = self._activities_of(station_id)
             before = self._counted.get(station_id, ())
             if now != before:
-                self._activities.subtract(before)
-                self._activities.update(now)
+                for activity in before:
+                    self._activities[activity] -= 1
+                for activity in now:
+                    self._activities[activity] += 1
                 self._counted[station_id] = now
         self._uncounted.clear()
         return self._activities
