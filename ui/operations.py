@@ -208,8 +208,6 @@ def acknowledge_alarm(desk: Desk, alarm_key: str) -> None:
     """Say that a person has seen an alarm."""
     (
         Operation(desk, AcknowledgeAlarm(alarm_key), translate("Operation", "The alarm"))
-        .success(
-            translate("Operation", "Acknowledged; it goes when its cause is gone")
-        )
+        .success(translate("Operation", "Acknowledged; it goes when its cause is gone"))
         .start()
     )
