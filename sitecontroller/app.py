@@ -259,7 +259,7 @@ def _watch_store(store: Store, services: SiteServices, failed: asyncio.Event) ->
 async def _housekeeping(services: SiteServices, store: Store) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING_EVERY_S)
-        services.stations.watch_silence()
+        await services.stations.watch_silence()
         services.alarms.end_old()
         if store.space_low:
             services.alarms.raise_("disk-full", "database")

@@ -4,6 +4,7 @@ One owner of every station's live state. A connection has a generation: whatever
 says or does can't touch the new one.
 """
 
+import asyncio
 import dataclasses
 import logging
 from dataclasses import dataclass, field
@@ -343,10 +344,13 @@ class StationService:
         log.info("%s: turned away until=%s", station_id, self.commissioning_until)
         await link.close("turned away")
 
-    def watch_silence(self) -> None:
-        """Raise an alarm for each station that has been away too long; called every few seconds."""
+    async def watch_silence(self) -> None:
+        """Raise an alarm for each station that has been away too long; called every few seconds.
+
+        When a switch dies hundreds are raised at once, so each lets others on the loop go between.
+        """
         now_s = self._clock.monotonic_s()
-        for state in self._states.values():
+        for state in tuple(self._states.values()):
             if state.link is not None or state.record.boot is None:
                 continue
             if state.since is None or state.since_s is None:
@@ -358,6 +362,7 @@ class StationService:
                     station=state.station.station_id,
                     since=state.since.strftime("%H:%M UTC"),
                 )
+                await asyncio.sleep(0)
 
     def _on_event(self, event: Event) -> None:
         """A 2.x station doesn't say that the car of an ended transaction is still plugged."""

@@ -88,19 +88,23 @@ def test_without_the_controller_every_charger_is_at_its_safe_limit_within_a_leas
     scene(play)
 
 
-def test_a_station_that_loses_its_line_keeps_its_session(scene):
+def test_a_station_that_loses_its_line_is_missed_and_keeps_its_session(scene):
     async def play(demo: DemoSite) -> None:
         station = demo.virtual.stations["CP-01"]
-        (key,) = (
-            t.key for t in demo.site.services.transactions.running() if t.station_id == "CP-01"
-        )
+        transactions = demo.site.services.transactions
+        (key,) = (t.key for t in transactions.running() if t.station_id == "CP-01")
         await station.uplink.hang_up(away_s=90)
         await asyncio.sleep(5)
         view = demo.site.controller.station_view("CP-01")
         assert view is not None
         assert view.evses[0].activity is EvseActivity.OFFLINE
+        alarm = demo.site.services.alarms.get
+        await eventually(lambda: alarm("station-offline:CP-01"), within_s=80)
         link = demo.site.services.stations.link
         await eventually(lambda: link("CP-01") is not None, within_s=180)
-        assert key in {t.key for t in demo.site.services.transactions.running()}
+        missed = alarm("station-offline:CP-01")
+        assert missed is not None
+        assert not missed.active
+        assert key in {t.key for t in transactions.running()}
 
     scene(play)
