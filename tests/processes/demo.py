@@ -60,6 +60,20 @@ class Demo:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Ask for something; the answer."""
+        listening = self.listening
+        assert listening is not None, "no controller listens"
+        token = (self.directory / "state/api-token").read_text(encoding="ascii").strip()
+        answer = httpx.post(
+            listening["api_url"] + path,
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=20,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     def charging(self) -> list[dict[str, Any]]:
         """Running transactions above 1 kW."""
         items = self.get("/v1/transactions?active=true")["items"]
