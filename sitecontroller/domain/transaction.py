@@ -164,6 +164,14 @@ class Transaction:
         return self.state is TransactionState.ACTIVE
 
     @property
+    def may_charge(self) -> bool:
+        """Whether it may be given current: its card was accepted, or none was shown yet."""
+        return self.authorization_status in (
+            AuthorizationStatus.ACCEPTED,
+            AuthorizationStatus.UNKNOWN,
+        )
+
+    @property
     def energy_wh(self) -> Decimal | None:
         """Energy delivered so far, by the station's register; None while unknown."""
         if self.energy_corrected_wh is not None:

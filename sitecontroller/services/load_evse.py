@@ -206,10 +206,11 @@ class EvseControl:
 
     @property
     def steerable(self) -> bool:
-        """Whether the allocator decides for it."""
+        """Whether the allocator decides for it; a session on a refused card keeps its fallback."""
         return (
             self.online
             and self.transaction is not None
+            and self.transaction.may_charge
             and self.obedience is Obedience.OBEYS
             and self.over_since_s is None
         )

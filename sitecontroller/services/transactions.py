@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sitecontroller.domain.authorization import Authorization, AuthorizationStatus
+from sitecontroller.domain.authorization import Authorization
 from sitecontroller.domain.errors import OperatingError
 from sitecontroller.domain.events import (
     Event,
@@ -301,7 +301,7 @@ class TransactionService:
 
     def _check_refused(self, transaction: Transaction) -> None:
         """Q37: a refused start followed by charging is a person's business."""
-        if transaction.authorization_status in _FREE_TO_CHARGE:
+        if transaction.may_charge:
             return
         if (transaction.energy_wh or 0) > REFUSED_ENERGY_WH:
             subject = f"{transaction.station_id}/{transaction.evse_id}"
@@ -317,7 +317,6 @@ _REVIEWED = frozenset(
     }
 )
 """A session that ends with one of these is looked at by a person."""
-_FREE_TO_CHARGE = (AuthorizationStatus.ACCEPTED, AuthorizationStatus.UNKNOWN)
 
 
 async def _quietly(call: Coroutine[Any, Any, None]) -> None:

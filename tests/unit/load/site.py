@@ -328,7 +328,9 @@ class Site:
     def plug(self, key: EvseKey, model: CarModel, soc: float = 0.2) -> None:
         self.plant.outlets[key].plug(Car(model, soc))
 
-    def begin(self, key: EvseKey) -> None:
+    def begin(
+        self, key: EvseKey, status: AuthorizationStatus = AuthorizationStatus.ACCEPTED
+    ) -> None:
         self._numbers += 1
         now = self.clock.now()
         transaction = Transaction(
@@ -338,7 +340,7 @@ class Site:
             connector_id=1,
             station_transaction_id=str(self._numbers),
             state=TransactionState.ACTIVE,
-            authorization_status=AuthorizationStatus.ACCEPTED,
+            authorization_status=status,
             started_at=now,
             start_received_at=now,
         )

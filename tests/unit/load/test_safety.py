@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from sitecontroller.config import LoadSettings
+from sitecontroller.domain.authorization import AuthorizationStatus
 from sitecontroller.domain.topology import Circuit
 from tests.unit.load.site import (
     Behaviour,
@@ -82,6 +83,21 @@ def test_the_first_set_point_after_a_start_comes_at_once_and_does_not_overshoot(
             await site.advance(60, look)
             assert site.stations["CP-01"].limits()[0][0] - began_s <= 0.5
             assert highest <= 0.1
+
+    play(story())
+
+
+def test_a_session_on_a_refused_card_is_given_nothing() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await site.settle()
+            site.plug(key(1), car(latency_s=0.5))
+            site.begin(key(1), AuthorizationStatus.INVALID)
+            site.charge(key(2), car(latency_s=0.5))
+            await site.advance(60)
+            assert site.drawn_a(1) == 0
+            assert site.drawn_a(2) > 20
 
     play(story())
 
