@@ -28,6 +28,8 @@ def limit_view(control: EvseControl, target: Limit | None, now_s: float) -> Limi
         return LimitView(control.evse.fallback_a, text, "fallback", exposure_a)
     if not control.online:
         return LimitView(told_a, f"{told_a:g} A: last told, no contact", "station", exposure_a)
+    if not control.transaction.may_charge:
+        return LimitView(told_a, f"{told_a:g} A: its card was refused", "fallback", exposure_a)
     if target is None and not control.steerable:
         text = f"{told_a:g} A told, draws more: the others make room"
         return LimitView(told_a, text, "station", exposure_a)

@@ -98,6 +98,9 @@ def test_a_session_on_a_refused_card_is_given_nothing() -> None:
             await site.advance(60)
             assert site.drawn_a(1) == 0
             assert site.drawn_a(2) > 20
+            view = site.load.limit_view(key(1))
+            assert view is not None
+            assert view.reason == "0 A: its card was refused"
 
     play(story())
 
