@@ -5,9 +5,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
 SEED ?= $(shell date +%s)
+FRAMES ?= 10000000
+GUIDED ?= 300000
 comma := ,
 
-.PHONY: help run test check tests bench soak screenshots lock clean
+.PHONY: help run test check tests conformance bench soak interop screenshots lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,9 +23,12 @@ test: check tests ## everything that must be green: check, then all tests
 tests: $(READY)
 	@.ci/system-libs tests
 	@status=0; \
-	$(PYTEST) -n 2 --dist worksteal -m "not alone and not soak" --durations=20 || status=$$?; \
+	CONFORMANCE=check $(PYTEST) -n 2 --dist worksteal -m "not alone and not soak" --durations=20 || status=$$?; \
 	$(PYTEST) -m "alone and not soak" --durations=20 || { code=$$?; [ $$code = 5 ] || status=$$code; }; \
 	exit $$status
+
+conformance: $(READY) ## docs/ocpp-conformance.md anew, from what the tests prove
+	@CONFORMANCE=write $(PYTEST) -q -n 2 --dist worksteal -m "not alone and not soak"
 
 check: $(READY) ## format, lint, types, import contracts, tidiness
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run $(BIN)/ruff format"; exit 1; }
@@ -35,17 +40,27 @@ check: $(READY) ## format, lint, types, import contracts, tidiness
 bench: $(READY) ## measure; the figures go into docs/performance.md
 	@$(BIN)/python -m tests.bench $(subst $(comma), ,$(ONLY))
 
-soak: $(READY) ## long tests, and property tests at 10,000 random cases (SEED=…)
+soak: $(READY) ## 10 million broken frames, long tests, property tests at 10,000 cases (SEED=… FRAMES=… GUIDED=…)
+	@$(BIN)/python -m tests.fuzz --seed $(SEED) --frames $(FRAMES)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+	  --require-hashes -r requirements-soak.lock
+	@$(BIN)/python -m tests.fuzz.guided --seed $(SEED) --runs $(GUIDED)
 	@echo "hypothesis seed $(SEED)"
 	@$(PYTEST) -n 2 --dist worksteal -m "soak or hypothesis" --timeout=0 \
 	  --hypothesis-profile=soak --hypothesis-seed=$(SEED) --durations=20
 
+interop: $(READY) ## other people's stations (INTEROP_DIR=…, docs/interoperability.md); table in build/interop
+	@$(PYTEST) -m soak tests/interop -s -rs
+
 screenshots: $(READY) ## every screen of the console as PNG, below build/
 	@$(BIN)/python -m tests.ui.screenshots
 
-lock: $(READY) ## requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)
+lock: $(READY) ## both locks from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
 	  --generate-hashes --no-emit-index-url --no-header $(UPGRADE) --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile --group pyproject.toml:soak --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header $(UPGRADE) --quiet \
+	  --output-file requirements-soak.lock
 
 clean: ## remove what was built and cached; sites' state and .venv stay
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -8,6 +8,7 @@ Stopping runs the other way round.
 import asyncio
 import contextlib
 import functools
+import itertools
 import logging
 import socket
 from collections.abc import Callable
@@ -23,10 +24,18 @@ from sitecontroller.config import SiteConfig
 from sitecontroller.config_edit import add_station
 from sitecontroller.controller import Controller
 from sitecontroller.dlm.fallbacks import prove_fallbacks
+from sitecontroller.domain.errors import StoreUnavailable
+from sitecontroller.fileserver.addresses import address_towards
+from sitecontroller.fileserver.server import LanFileServer
 from sitecontroller.modbus.poller import MeterPoller
 from sitecontroller.ocpp.dialects import make_dialect
 from sitecontroller.ocpp.server import OcppServer
 from sitecontroller.ocpp.traits import traits_of
+from sitecontroller.pki.authority import LocalAuthority
+from sitecontroller.pki.keys import KeyKind
+from sitecontroller.pki.names import server_names
+from sitecontroller.pki.reader import Reader
+from sitecontroller.pki.sources import AllowedSources
 from sitecontroller.ports import Clock, Journal, Workshop
 from sitecontroller.printing.pdf import receipt_pdf
 from sitecontroller.services.actions import ActionService
@@ -36,6 +45,7 @@ from sitecontroller.services.billing import BillingService
 from sitecontroller.services.onboarding import Onboarding
 from sitecontroller.services.picture import Picture
 from sitecontroller.services.tariffs import TariffService
+from sitecontroller.services.trust import Trust
 from sitecontroller.statedir import StateDir
 from sitecontroller.storage.journal import FrameJournal
 from sitecontroller.storage.store import Store
@@ -46,6 +56,8 @@ from sitecontroller.workshop import ProcessWorkshop
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_EVERY_S = 5.0
+SAVES_EVERY = 12
+"""Turns of housekeeping between two savings of what is only counted."""
 FINISH_WITHIN_S = 2.0
 ANSWER_GOES_OUT_S = 0.3
 EVERYWHERE = ("0.0.0.0", "::")
@@ -66,6 +78,7 @@ class Site:
     restart_asked: asyncio.Event
     failed: asyncio.Event
     """Set when it can't go on (the database is out of use): the keeper starts it again."""
+    authority: LocalAuthority | None = None
     ocpp_port: int = 0
     api_url: str = ""
     parts: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -116,7 +129,9 @@ async def _make(
     background = Background()
     parts.push_async_callback(lambda: background.close(within_s=FINISH_WITHIN_S))
 
-    services = await assemble(config, store, clock, background, state_dir.pepper())
+    authority = _authority(config, state_dir, clock, workshop)
+    trust = Trust(authority, Reader(), AllowedSources(config.plug_and_charge.revocation_urls))
+    services = await assemble(config, store, clock, background, workshop, state_dir.pepper(), trust)
     stopped, restart_asked, failed = asyncio.Event(), asyncio.Event(), asyncio.Event()
     _watch_store(store, services, failed)
     onboarding = Onboarding(
@@ -147,6 +162,7 @@ async def _make(
         stopped,
         restart_asked,
         failed,
+        authority,
         parts=parts,
     )
 
@@ -164,15 +180,10 @@ async def _face(
     store, clock, publisher = services.store, services.clock, services.publisher
     alarms, background = services.alarms, services.background
     actions = ActionService(
-        store,
-        clock,
-        publisher,
-        background,
-        services.stations,
-        services.transactions,
-        alarms,
+        services.desk,
         onboarding,
-        services.load.make_room,
+        services.load,
+        services.blocks.handlers(),
     )
     billing = BillingService(
         config, store, clock, workshop, receipt_pdf, alarms, publisher, background
@@ -189,6 +200,8 @@ async def _face(
         journal,
         publisher,
         on_shutdown,
+        services.blocks.answerers(),
+        services.blocks.files,
     )
 
 
@@ -202,6 +215,19 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     supervisor.keep("meters", poller.run)
     supervisor.keep("load management", services.load.run)
     supervisor.keep("housekeeping", lambda: _housekeeping(services, site.store))
+    files = LanFileServer(
+        config.files,
+        config.state_dir / "files",
+        config.ocpp.host,
+        services.clock,
+        # A station may know one kind of key only. Until there are both, https and ftps are shut.
+        tls_files=tuple(config.state_dir / f"pki/{kind}-server.pem" for kind in KeyKind),
+    )
+    await files.start()
+    parts.push_async_callback(files.stop)
+    await services.blocks.files.open(files)
+    supervisor.keep("files", services.blocks.files.run)
+    supervisor.keep("security", services.blocks.security.run)
 
     time_zone = ZoneInfo(config.time_zone)
     ocpp = OcppServer(
@@ -211,10 +237,14 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
         site.journal,
         services.clock,
         traits=traits_of(services.stations.state, config.ocpp),
+        authority=site.authority,
+        conformance=services.blocks.conformance.of,
     )
+    parts.push_async_callback(_save_counts, services)
     site.ocpp_port = await ocpp.start()
     parts.push_async_callback(ocpp.stop)
     site.picture.ocpp_url = f"ws://{lan_address(config.ocpp.host)}:{site.ocpp_port}/ocpp"
+    services.blocks.security.jobs.secure_url = functools.partial(_secure_url, site)
     if serve_api:
         api = build_api(site.controller, site.state_dir.api_token(), clock=services.clock)
         server = ApiServer(api, config.api.host, config.api.port)
@@ -223,6 +253,37 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     nearby = "127.0.0.1" if config.ocpp.host in EVERYWHERE else config.ocpp.host
     site.state_dir.announce(api_url=site.api_url, ocpp_url=f"ws://{nearby}:{site.ocpp_port}/ocpp")
     parts.callback(site.state_dir.withdraw)
+
+
+async def _save_counts(services: SiteServices) -> None:
+    with contextlib.suppress(StoreUnavailable):  # counts may be lost, a clean end may not
+        await services.blocks.conformance.save()
+
+
+def _authority(
+    config: SiteConfig, state_dir: StateDir, clock: Clock, workshop: Workshop
+) -> LocalAuthority | None:
+    settings = config.ocpp.security
+    if not settings.tls:
+        return None
+    return LocalAuthority(
+        state_dir.path / "pki",
+        config.organization,
+        functools.partial(server_names, config.ocpp.host, settings.names),
+        clock,
+        workshop,
+        settings.client_roots,
+    )
+
+
+def _secure_url(site: Site, towards: str | None) -> str | None:
+    """How a station at that address reaches this controller over TLS; None: it can't (yet)."""
+    if site.authority is None or not site.authority.ready:
+        return None
+    names = site.config.ocpp.security.names
+    host = names[0] if names else address_towards(towards, site.config.ocpp.host)
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"wss://{bracketed}:{site.ocpp_port}/ocpp"
 
 
 def _open_commissioning(services: SiteServices, until: datetime) -> None:
@@ -257,8 +318,10 @@ def _watch_store(store: Store, services: SiteServices, failed: asyncio.Event) ->
 
 
 async def _housekeeping(services: SiteServices, store: Store) -> None:
-    while True:
+    for turn in itertools.count(1):
         await asyncio.sleep(HOUSEKEEPING_EVERY_S)
+        if turn % SAVES_EVERY == 0:
+            await services.blocks.conformance.save()
         await services.stations.watch_silence()
         services.alarms.end_old()
         if store.space_low:

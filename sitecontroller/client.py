@@ -8,10 +8,9 @@ of the controller is raised here again as the same class. When nobody answers it
 import os
 import secrets
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import httpx
 import orjson
@@ -20,21 +19,12 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from sitecontroller.domain.authorization import TokenRecord
 from sitecontroller.domain.commands import (
-    AcceptStation,
-    AcknowledgeAlarm,
     CallStation,
     ChangeAvailability,
     Command,
     CommandResult,
     CommandState,
     GetVariables,
-    RejectStation,
-    ResetStation,
-    SetVariable,
-    StartTransaction,
-    StopTransaction,
-    TriggerMessage,
-    UnlockConnector,
 )
 from sitecontroller.domain.errors import (
     CallRefused,
@@ -44,7 +34,9 @@ from sitecontroller.domain.errors import (
     FieldError,
     error_classes,
 )
+from sitecontroller.domain.firmware import FirmwareImage, ImageTerms
 from sitecontroller.domain.live import ChangesFrame, EventFrame, LiveFrame, SnapshotFrame
+from sitecontroller.domain.queries import Query
 from sitecontroller.domain.tariff import Tariff, TariffTerms
 from sitecontroller.domain.views import (
     AlarmView,
@@ -57,6 +49,7 @@ from sitecontroller.domain.views import (
     StationView,
     TransactionView,
 )
+from sitecontroller.routes import COMMANDS, QUERIES, filled, segment
 from sitecontroller.wire import from_json, to_json
 
 T = TypeVar("T")
@@ -160,7 +153,7 @@ class ControllerClient:
 
     async def transaction(self, key: str) -> TransactionView:
         """One transaction, however old. Raises NotFound."""
-        return _decoded(TransactionView, await self._get(f"/v1/transactions/{_segment(key)}"))
+        return _decoded(TransactionView, await self._get(f"/v1/transactions/{segment(key)}"))
 
     async def alarms(self, limit: int = 50, cursor: str | None = None) -> Page[AlarmView]:
         """Newest first, cleared ones too."""
@@ -193,11 +186,11 @@ class ControllerClient:
         """Add a token, or replace what is known of it."""
         body = to_json(token)
         del body["id_token"]
-        await self._send("PUT", f"/v1/tokens/{_segment(token.id_token)}", body=body)
+        await self._send("PUT", f"/v1/tokens/{segment(token.id_token)}", body=body)
 
     async def delete_token(self, id_token: str) -> None:
         """Forget a token."""
-        await self._send("DELETE", f"/v1/tokens/{_segment(id_token)}")
+        await self._send("DELETE", f"/v1/tokens/{segment(id_token)}")
 
     async def tariff(self) -> Tariff:
         """What charging costs now. Raises NotFound while no price is set."""
@@ -217,10 +210,23 @@ class ControllerClient:
         """The receipt of an ended transaction."""
         response = await self._send(
             "GET",
-            f"/v1/transactions/{_segment(transaction_key)}/receipt",
+            f"/v1/transactions/{segment(transaction_key)}/receipt",
             parameters={"language": language},
         )
         return response.content
+
+    async def add_firmware(self, terms: ImageTerms, chunks: AsyncIterator[bytes]) -> FirmwareImage:
+        """Add a firmware image to the library. Raises InvalidInput, Conflict."""
+        response = await self._send("POST", "/v1/firmware", parameters=to_json(terms), raw=chunks)
+        return _decoded(FirmwareImage, _json(response))
+
+    async def firmware_content(self, image_key: str) -> bytes:
+        """A firmware image's file."""
+        return (await self._send("GET", f"/v1/firmware/{segment(image_key)}/content")).content
+
+    async def log_content(self, job_key: str) -> bytes:
+        """The file that a charger uploaded. Raises NotFound."""
+        return (await self._send("GET", f"/v1/log-jobs/{segment(job_key)}/content")).content
 
     async def execute(
         self, command: Command, *, idempotency_key: str | None = None
@@ -242,6 +248,12 @@ class ControllerClient:
             return CommandResult(command_id, state, answer=answer)
         return _decoded(CommandResult, answer)
 
+    async def ask(self, query: Query) -> Any:
+        """A question of `sitecontroller.routes`; its view, or a page of them."""
+        route = QUERIES[type(query)]
+        path, parameters = filled(route.path, query)
+        return _decoded(route.answer, await self._get(path, parameters))
+
     async def call_station(
         self, station_id: str, action: str, payload: dict[str, Any]
     ) -> dict[str, Any]:
@@ -256,7 +268,7 @@ class ControllerClient:
 
     async def command_result(self, command_id: str) -> CommandResult:
         """How far a command got. Raises NotFound."""
-        return _decoded(CommandResult, await self._get(f"/v1/commands/{_segment(command_id)}"))
+        return _decoded(CommandResult, await self._get(f"/v1/commands/{segment(command_id)}"))
 
     async def shutdown(self) -> None:
         """Stop the controller cleanly."""
@@ -311,6 +323,7 @@ class ControllerClient:
         *,
         parameters: Mapping[str, Any] | None = None,
         body: Any = None,
+        raw: AsyncIterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         content_type = {} if body is None else {"Content-Type": "application/json"}
@@ -319,7 +332,7 @@ class ControllerClient:
                 method,
                 path,
                 params={k: v for k, v in (parameters or {}).items() if v is not None},
-                content=None if body is None else orjson.dumps(body),
+                content=raw if body is None else orjson.dumps(body),
                 headers={**(headers or {}), **content_type},
             )
         except httpx.TransportError as error:
@@ -338,37 +351,20 @@ class ControllerClient:
 def _request_of(command: Command) -> tuple[str, str, dict[str, Any] | None]:
     """Method, path and body of a command."""
     match command:
-        case StopTransaction():
-            return "POST", f"/v1/transactions/{_segment(command.transaction_key)}/stop", None
-        case AcknowledgeAlarm():
-            path = f"/v1/alarms/{_segment(command.alarm_key)}/acknowledge"
-            return "POST", path, {"by": command.by}
-    station = f"/v1/stations/{_segment(command.station_id)}"
-    match command:
-        case StartTransaction():
-            body = {"id_token": command.id_token, "connector_id": command.connector_id}
-            return "POST", f"{station}/evses/{command.evse_id}/start", body
-        case UnlockConnector():
-            body = {"connector_id": command.connector_id}
-            return "POST", f"{station}/evses/{command.evse_id}/unlock", body
         case ChangeAvailability():
             outlet = "" if command.evse_id is None else f"/evses/{command.evse_id}"
-            return "POST", f"{station}{outlet}/availability", {"operative": command.operative}
-        case ResetStation():
-            return "POST", f"{station}/reset", {"type": command.type.value}
-        case TriggerMessage():
-            message = {"message": command.message, "evse_id": command.evse_id}
-            return "POST", f"{station}/trigger", message
+            path = f"/v1/stations/{segment(command.station_id)}{outlet}/availability"
+            place = ("station_id", "evse_id")
+            body = to_json(command)
+            return "POST", path, {name: body[name] for name in body if name not in place}
         case GetVariables():
-            return "GET", f"{station}/variables", None
-        case SetVariable():
-            return "PUT", f"{station}/variables", {"name": command.name, "value": command.value}
-        case AcceptStation():
-            return "POST", f"{station}/accept", {"circuit_id": command.circuit_id}
-        case RejectStation():
-            return "POST", f"{station}/reject", None
+            return "GET", f"/v1/stations/{segment(command.station_id)}/variables", None
         case CallStation():
-            return "POST", f"{station}/ocpp/{_segment(command.action)}", command.payload
+            path = f"/v1/stations/{segment(command.station_id)}/ocpp/{segment(command.action)}"
+            return "POST", path, command.payload
+    route = COMMANDS[type(command)]
+    path, body = filled(route.path, command)
+    return route.method, path, body or None
 
 
 def _decoded(cls: type[T], data: Any) -> T:
@@ -379,11 +375,6 @@ def _decoded(cls: type[T], data: Any) -> T:
             f"The controller's answer is no {cls.__name__}: {error}",
             remedy="Update this program and the controller to the same version",
         ) from error
-
-
-def _segment(text: str) -> str:
-    """One segment of a path; dots too, else `..` would climb."""
-    return quote(text, safe="").replace(".", "%2E")
 
 
 def _json(response: httpx.Response) -> Any:

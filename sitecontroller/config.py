@@ -4,14 +4,15 @@ Tokens, passwords and tariffs live in the database. An error names the key in th
 remedy.
 """
 
-import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sitecontroller.domain.errors import ConfigurationError, FieldError
+from sitecontroller.config_table import Reader, Table
+from sitecontroller.domain.errors import ConfigurationError
 from sitecontroller.domain.ids import is_station_id
 from sitecontroller.domain.topology import (
     ChargingStation,
@@ -26,6 +27,55 @@ from sitecontroller.domain.topology import (
 
 
 @dataclass(frozen=True, slots=True)
+class SecuritySettings:
+    """How stations prove who they are, and the site's own certificates.
+
+    `profile_min`: the least security profile that any station may come with. `names`: host names
+    and addresses by which stations call this controller, beside those the PC has. `organization`
+    "": the site's name. `client_roots`: a PEM file of further authorities whose station
+    certificates are taken.
+    """
+
+    tls: bool = True
+    profile_min: int = 0
+    names: tuple[str, ...] = ()
+    organization: str = ""
+    client_roots: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlugAndChargeSettings:
+    """What is answered to cars that identify themselves.
+
+    `unknown_contracts` "accept": a contract that the site doesn't know may charge when its root is
+    trusted, up to `unknown_limit` (0: no limit) of the site's currency. `revocation` "strict":
+    without proof that a certificate is not revoked nobody charges; "soft": only a proven revocation
+    counts. `revocation_urls`: below what URLs responders and lists may be asked; none: nobody.
+    """
+
+    unknown_contracts: str = "refuse"
+    unknown_limit: Decimal = Decimal(20)
+    revocation: str = "strict"
+    revocation_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineSettings:
+    """What stations are told to do with cards when they have no contact, and before they ask.
+
+    `unknown_cards`: any card may charge. `known_cards`: those on their list or in their cache may.
+    `before_asking`: those may also begin while the station has contact, without its asking first;
+    only at a site whose fallbacks are 0, as no room is made for them before. `amount_max`, in the
+    site's currency: what an unknown card may have charged before a person is told.
+    """
+
+    unknown_cards: bool = False
+    known_cards: bool = True
+    before_asking: bool = False
+    amount_max: Decimal = Decimal(20)
+
+
+@dataclass(frozen=True, slots=True)
 class OcppSettings:
     """The port for stations. Times in seconds."""
 
@@ -35,7 +85,16 @@ class OcppSettings:
     sample_interval_s: int = 10
     ping_interval_s: float | None = 20.0
     allow_missing_subprotocol: bool = True
+    requests: str = "repair"
+    answers: str = "repair"
+    """What is done with messages and answers that break their schema: strict, repair, accept."""
     call_timeout_s: float = 30.0
+    quirks: Path | None = None
+    """The site's own findings about models, besides those that come with the controller."""
+    self_healing: bool = True
+    """Whether faults that the catalogue allows it for are healed by the controller itself."""
+    security: SecuritySettings = field(default_factory=SecuritySettings)
+    offline: OfflineSettings = field(default_factory=OfflineSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +103,29 @@ class ApiSettings:
 
     host: str = "127.0.0.1"
     port: int = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """Firmware for stations and logs of theirs. `host` "": as for OCPP; a port of 0: any free one.
+
+    `public_url`: what stations are told instead of this PC's address. `firmware_urls`: below what
+    URLs firmware may be taken from elsewhere; none: nowhere but the library.
+    """
+
+    host: str = ""
+    http_port: int = 0
+    https_port: int = 0
+    ftp: bool = True
+    ftp_port: int = 0
+    ftps_port: int = 0
+    passive_ports: range | None = None
+    public_url: str = ""
+    quota_mb: int = 4000
+    log_mb_max: int = 200
+    firmware_mb_max: int = 1000
+    keep_days: int = 90
+    firmware_urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +153,13 @@ class SiteConfig:
     ocpp: OcppSettings
     api: ApiSettings
     load: LoadSettings
+    files: FileSettings
+    plug_and_charge: PlugAndChargeSettings
+
+    @property
+    def organization(self) -> str:
+        """Who owns the stations, as certificates say it."""
+        return self.ocpp.security.organization or self.name
 
 
 def load_config(path: Path) -> SiteConfig:
@@ -93,8 +182,8 @@ def load_config(path: Path) -> SiteConfig:
 
 def parse_config(data: dict[str, Any], *, base_dir: Path, name: str = "site.toml") -> SiteConfig:
     """Check a parsed site.toml."""
-    reader = _Reader()
-    root = _Table(data, "", reader)
+    reader = Reader()
+    root = Table(data, "", reader)
     site = root.table("site")
     time_zone = site.text("time_zone", "Europe/Berlin")
     try:
@@ -113,16 +202,30 @@ def parse_config(data: dict[str, Any], *, base_dir: Path, name: str = "site.toml
         demo=site.flag("demo", default=False),
         state_dir=(base_dir / site.text("state_dir", "state")).resolve(),
         topology=_topology(root, reader),
-        ocpp=_ocpp(root.table("ocpp")),
+        ocpp=_ocpp(root.table("ocpp"), base_dir),
         api=_api(root.table("api")),
         load=_load(root.table("load")),
+        files=_files(root.table("files")),
+        plug_and_charge=_plug_and_charge(root.table("plug_and_charge")),
     )
     root.no_more()
+    if config.ocpp.offline.before_asking:
+        _check_nobody_begins_unasked(config.topology, reader)
     reader.raise_if_faulty(name)
     return config
 
 
-def _ocpp(table: "_Table") -> OcppSettings:
+def _check_nobody_begins_unasked(topology: Topology, reader: Reader) -> None:
+    """A start that is not asked for gets no room made; with a fallback of 0 it needs none (S1)."""
+    drawing = [str(evse.key) for evse in topology.evses() if evse.fallback_a > 0]
+    if drawing:
+        reader.fault(
+            "ocpp.offline.before_asking",
+            f"needs fallback_a = 0 at every EVSE; it is more at {', '.join(drawing[:5])}",
+        )
+
+
+def _ocpp(table: Table, base_dir: Path) -> OcppSettings:
     ping_s = table.number("ping_interval_s", 20.0, low=0, high=3600)
     return OcppSettings(
         host=table.text("host", "0.0.0.0"),
@@ -130,12 +233,67 @@ def _ocpp(table: "_Table") -> OcppSettings:
         heartbeat_interval_s=table.integer("heartbeat_interval_s", 300, low=10, high=86400),
         sample_interval_s=table.integer("sample_interval_s", 10, low=1, high=900),
         ping_interval_s=ping_s or None,
+        requests=table.text("requests", "repair", pattern="strict|repair|accept"),
+        answers=table.text("answers", "repair", pattern="strict|repair|accept"),
         allow_missing_subprotocol=table.flag("allow_missing_subprotocol", default=True),
         call_timeout_s=table.number("call_timeout_s", 30.0, low=1, high=600),
+        security=_security(table.table("security"), base_dir),
+        quirks=_file(table, "quirks", base_dir),
+        self_healing=table.flag("self_healing", default=True),
+        offline=_offline(table.table("offline")),
     )
 
 
-def _api(table: "_Table") -> ApiSettings:
+def _file(table: Table, key: str, base_dir: Path) -> Path | None:
+    """A file that must be there; its name counts from where site.toml is."""
+    name = table.optional_text(key)
+    if name is None:
+        return None
+    path = (base_dir / name).resolve()
+    if not path.is_file():
+        table.fault(key, f"there is no file {path}")
+    return path
+
+
+def _offline(table: Table) -> OfflineSettings:
+    settings = OfflineSettings(
+        unknown_cards=table.flag("unknown_cards", default=False),
+        known_cards=table.flag("known_cards", default=True),
+        before_asking=table.flag("before_asking", default=False),
+        amount_max=Decimal(str(table.number("amount_max", 20.0, low=0, high=10_000))),
+    )
+    table.no_more()
+    return settings
+
+
+def _security(table: Table, base_dir: Path) -> SecuritySettings:
+    settings = SecuritySettings(
+        tls=table.flag("tls", default=True),
+        profile_min=table.integer("profile_min", 0, low=0, high=3),
+        names=table.texts("names", pattern=r"[A-Za-z0-9._-]{1,64}|[0-9a-fA-F:]{2,39}"),
+        organization=table.text("organization", "", pattern=r"[^\x00-\x1f]{0,64}"),
+        client_roots=_file(table, "client_roots", base_dir),
+    )
+    if settings.profile_min >= 2 and not settings.tls:
+        table.fault("profile_min", "profiles 2 and 3 need TLS: write tls = true")
+    table.no_more()
+    return settings
+
+
+def _plug_and_charge(table: Table) -> PlugAndChargeSettings:
+    settings = PlugAndChargeSettings(
+        unknown_contracts=table.text("unknown_contracts", "refuse", pattern="refuse|accept"),
+        unknown_limit=Decimal(str(table.number("unknown_limit", 20.0, low=0, high=10_000))),
+        revocation=table.text("revocation", "strict", pattern="strict|soft"),
+        revocation_urls=table.texts(
+            "revocation_urls", pattern=r"https?://[^/\s@?#]+(?:/[^\s@?#]*)?"
+        ),
+    )
+    table.no_more()
+    return settings
+
+
+def _api(table: Table) -> ApiSettings:
     host = table.text("host", "127.0.0.1")
     if host not in ("127.0.0.1", "::1", "localhost"):
         table.fault(
@@ -146,7 +304,39 @@ def _api(table: "_Table") -> ApiSettings:
     return ApiSettings(host=host, port=table.integer("port", 8080, low=0, high=65535))
 
 
-def _load(table: "_Table") -> LoadSettings:
+def _files(table: Table) -> FileSettings:
+    pattern = r"(?:http://[^/\s@?#]+(?:/[^\s@?#]*)?)?"
+    return FileSettings(
+        host=table.text("host", ""),
+        http_port=table.integer("http_port", 0, low=0, high=65535),
+        https_port=table.integer("https_port", 0, low=0, high=65535),
+        ftp=table.flag("ftp", default=True),
+        ftp_port=table.integer("ftp_port", 0, low=0, high=65535),
+        ftps_port=table.integer("ftps_port", 0, low=0, high=65535),
+        passive_ports=_port_range(table),
+        public_url=table.text("public_url", "", pattern=pattern),
+        quota_mb=table.integer("quota_mb", 4000, low=10, high=1_000_000),
+        log_mb_max=table.integer("log_mb_max", 200, low=1, high=100_000),
+        firmware_mb_max=table.integer("firmware_mb_max", 1000, low=1, high=100_000),
+        keep_days=table.integer("keep_days", 90, low=1, high=3650),
+        firmware_urls=table.texts(
+            "firmware_urls", pattern=r"(?:https?|ftps?)://[^/\s@?#]+/[^\s@?#]*"
+        ),
+    )
+
+
+def _port_range(table: Table) -> range | None:
+    text = table.text("ftp_passive_ports", "", pattern=r"(?:\d{1,5}-\d{1,5})?")
+    if not text:
+        return None
+    low, high = map(int, text.split("-"))
+    if not 1024 <= low <= high <= 65535:
+        table.fault("ftp_passive_ports", f"'{text}' is no range of ports from 1024 to 65535")
+        return None
+    return range(low, high + 1)
+
+
+def _load(table: Table) -> LoadSettings:
     return LoadSettings(
         lease_s=table.integer("lease_s", 300, low=120, high=900),
         fail_safe=table.text("fail_safe", "slow", pattern="slow|stop"),
@@ -154,7 +344,7 @@ def _load(table: "_Table") -> LoadSettings:
     )
 
 
-def _topology(root: "_Table", reader: "_Reader") -> Topology:
+def _topology(root: Table, reader: "Reader") -> Topology:
     meters = {m.meter_id: m for m in map(_meter, root.tables("meters"))}
     circuits: dict[str, Circuit] = {}
     for table in root.tables("circuits"):
@@ -179,7 +369,7 @@ def _topology(root: "_Table", reader: "_Reader") -> Topology:
     return Topology(circuits, stations, meters)
 
 
-def _circuit(table: "_Table", meters: dict[str, Meter]) -> Circuit:
+def _circuit(table: Table, meters: dict[str, Meter]) -> Circuit:
     limit_a = table.per_phase("limit_a", None, low=1, high=6300)
     meter_id = table.optional_text("meter")
     if meter_id is not None and meter_id not in meters:
@@ -197,7 +387,7 @@ def _circuit(table: "_Table", meters: dict[str, Meter]) -> Circuit:
     return circuit
 
 
-def _meter(table: "_Table") -> Meter:
+def _meter(table: Table) -> Meter:
     meter = Meter(
         meter_id=table.text("id", None, pattern=r"[A-Za-z0-9_-]{1,40}"),
         name=table.text("name", table.peek("id")),
@@ -213,7 +403,7 @@ def _meter(table: "_Table") -> Meter:
     return meter
 
 
-def _station(table: "_Table", circuits: dict[str, Circuit]) -> ChargingStation:
+def _station(table: Table, circuits: dict[str, Circuit]) -> ChargingStation:
     station_id = table.text("id", None)
     if not is_station_id(station_id):
         table.fault("id", "1 to 48 of A-Z a-z 0-9 * _ = : + | @ . -")
@@ -223,7 +413,8 @@ def _station(table: "_Table", circuits: dict[str, Circuit]) -> ChargingStation:
     station = ChargingStation(
         station_id=station_id,
         name=table.text("name", station_id),
-        version_pin=table.optional_text("version", pattern=r"1\.6|2\.0\.1"),
+        version_pin=table.optional_text("version", pattern=r"1\.6|2\.0\.1|2\.1"),
+        profile_min=table.integer("security_profile", 0, low=0, high=3),
         evses=tuple(
             _evse(evse, station_id, circuit_id, number)
             for number, evse in enumerate(table.tables("evses"), start=1)
@@ -235,7 +426,7 @@ def _station(table: "_Table", circuits: dict[str, Circuit]) -> ChargingStation:
     return station
 
 
-def _evse(table: "_Table", station_id: str, circuit_id: str, number: int) -> Evse:
+def _evse(table: Table, station_id: str, circuit_id: str, number: int) -> Evse:
     supply = Supply(table.text("supply", "AC", pattern="AC|DC") or "AC")
     current_a_min = table.number("current_a_min", 6.0, low=0.5, high=500)
     current_a_max = table.number("current_a_max", 32.0, low=current_a_min, high=1000)
@@ -265,129 +456,7 @@ def _evse(table: "_Table", station_id: str, circuit_id: str, number: int) -> Evs
         ),
         connector_type=table.text("connector", "CCS" if supply is Supply.DC else "Type2"),
     )
+    if supply is Supply.DC and evse.limit_unit is LimitUnit.A:
+        table.fault("limit_unit", "is W for a DC outlet: its amperes are not the grid's")
     table.no_more()
     return evse
-
-
-class _Reader:
-    """Collects faults so that all are told at once."""
-
-    def __init__(self) -> None:
-        self.faults: list[FieldError] = []
-
-    def fault(self, key: str, message: str) -> None:
-        self.faults.append(FieldError(key, message))
-
-    def raise_if_faulty(self, name: str) -> None:
-        if not self.faults:
-            return
-        lines = "; ".join(f"{fault.field}: {fault.message}" for fault in self.faults)
-        raise ConfigurationError(
-            f"{name} has {len(self.faults)} fault(s): {lines}",
-            remedy="Mend the keys named and start again; docs/configuration.md explains each",
-            errors=tuple(self.faults),
-        )
-
-
-class _Table:
-    """One table of the file; remembers which keys were read, so that a misspelt one is named."""
-
-    def __init__(self, data: dict[str, Any], path: str, reader: _Reader) -> None:
-        self._data, self._path, self._reader = data, path, reader
-        self._read: set[str] = set()
-
-    def fault(self, key: str, message: str) -> None:
-        self._reader.fault(f"{self._path}.{key}".lstrip("."), message)
-
-    def peek(self, key: str) -> str:
-        return str(self._data.get(key, ""))
-
-    def table(self, key: str) -> "_Table":
-        value = self._value(key, {})
-        if not isinstance(value, dict):
-            self.fault(key, f"is a table: write [{key}]")
-            value = {}
-        return _Table(value, f"{self._path}.{key}".lstrip("."), self._reader)
-
-    def tables(self, key: str) -> list["_Table"]:
-        value = self._value(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            self.fault(key, f"is a list of tables: write [[{key}]]")
-            return []
-        prefix = f"{self._path}.{key}".lstrip(".")
-        return [
-            _Table(item, f"{prefix}[{item.get('id', number)}]", self._reader)
-            for number, item in enumerate(value, start=1)
-        ]
-
-    def text(self, key: str, default: str | None, *, pattern: str | None = None) -> str:
-        value = self._value(key, default)
-        if value is None:
-            self.fault(key, "is missing")
-            return ""
-        if not isinstance(value, str):
-            self.fault(key, f"is text in quotes, not {value!r}")
-            return default or ""
-        if pattern is not None and re.fullmatch(pattern, value) is None:
-            self.fault(key, f"'{value}' does not fit; allowed: {pattern}")
-            return default or ""
-        return value
-
-    def optional_text(self, key: str, *, pattern: str | None = None) -> str | None:
-        return self.text(key, None, pattern=pattern) if key in self._data else None
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        value = self._value(key, default)
-        if not isinstance(value, bool):
-            self.fault(key, f"is true or false, not {value!r}")
-            return default
-        return value
-
-    def number(self, key: str, default: float, *, low: float, high: float) -> float:
-        value = self._value(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.fault(key, f"is a number, not {value!r}")
-            return default
-        if not low <= value <= high:
-            self.fault(key, f"{value:g} is outside {low:g} to {high:g}")
-            return default
-        return float(value)
-
-    def integer(self, key: str, default: int, *, low: int, high: int) -> int:
-        value = self._value(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            self.fault(key, f"is a whole number from {low} to {high}, not {value!r}")
-            return default
-        return value
-
-    def per_phase(
-        self, key: str, default: float | None, *, low: float, high: float
-    ) -> tuple[float, float, float]:
-        value = self._value(key, default)
-        values = value if isinstance(value, list) else [value] * 3
-        fits = len(values) == 3 and all(
-            isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high
-            for v in values
-        )
-        if not fits:
-            self.fault(
-                key, f"is one number or three [L1, L2, L3] from {low:g} to {high:g}, not {value!r}"
-            )
-            return (low, low, low)
-        return (float(values[0]), float(values[1]), float(values[2]))
-
-    def phases(self, key: str, default: PhaseMap) -> PhaseMap:
-        text = self.text(key, str(default))
-        try:
-            return PhaseMap.parse(text)
-        except ValueError as error:
-            self.fault(key, str(error))
-            return default
-
-    def no_more(self) -> None:
-        for key in self._data.keys() - self._read:
-            self.fault(key, "is not a key of this table: is it misspelt?")
-
-    def _value(self, key: str, default: Any) -> Any:
-        self._read.add(key)
-        return self._data.get(key, default)

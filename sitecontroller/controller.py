@@ -3,18 +3,28 @@ queries.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from sitecontroller.domain.authorization import TokenRecord
-from sitecontroller.domain.commands import Command, CommandResult
+from sitecontroller.domain.commands import Command, CommandResult, CommandsQuery
 from sitecontroller.domain.errors import NotFound
-from sitecontroller.domain.queries import AlarmsQuery, JournalQuery, Query, TransactionsQuery
+from sitecontroller.domain.events import TokensChanged
+from sitecontroller.domain.files import LogJob
+from sitecontroller.domain.firmware import FirmwareImage, ImageTerms
+from sitecontroller.domain.queries import (
+    AlarmsQuery,
+    JournalQuery,
+    Query,
+    TokensQuery,
+    TransactionsQuery,
+)
 from sitecontroller.domain.tariff import Tariff, TariffTerms
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.domain.views import (
     AlarmView,
     CircuitView,
+    JournalEntry,
     LiveIds,
     MeterView,
     Page,
@@ -28,6 +38,8 @@ from sitecontroller.publisher import Publisher, Subscriber
 from sitecontroller.services.actions import ActionService
 from sitecontroller.services.alarms import alarm_view
 from sitecontroller.services.billing import BillingService
+from sitecontroller.services.desk import Answerer
+from sitecontroller.services.files import Files
 from sitecontroller.services.load import LoadService
 from sitecontroller.services.picture import Picture
 from sitecontroller.services.tariffs import TariffService
@@ -50,6 +62,8 @@ class Controller:
         journal: Journal,
         publisher: Publisher,
         on_shutdown: Callable[[], None],
+        answerers: Mapping[type[Query], Answerer] | None = None,
+        files: Files | None = None,
     ) -> None:
         self._picture = picture
         self._actions = actions
@@ -60,6 +74,15 @@ class Controller:
         self._journal = journal
         self._publisher = publisher
         self._on_shutdown = on_shutdown
+        self._files = files
+        self._answerers: Mapping[type[Query], Answerer] = {
+            JournalQuery: self._frames,
+            TransactionsQuery: self._transactions,
+            AlarmsQuery: self._alarms,
+            TokensQuery: self._tokens,
+            CommandsQuery: actions.log.page,
+            **(answerers or {}),
+        }
 
     # the live picture
 
@@ -112,22 +135,28 @@ class Controller:
         """What became of a command."""
         return self._actions.result(command_id)
 
-    async def query(self, query: Query) -> Page[Any]:
-        """A page of transactions, alarms, tokens or OCPP frames, newest first."""
-        if isinstance(query, JournalQuery):
-            return await self._journal.page(
-                query.limit,
-                query.cursor,
-                station_id=query.station_id,
-                action=query.action,
-                text=query.text,
-            )
-        if isinstance(query, TransactionsQuery):
-            transactions = await self._store.read(_transactions, query)
-            return Page(await self._views(transactions.items), transactions.next)
-        if isinstance(query, AlarmsQuery):
-            alarms = await self._store.read(lambda tx: tx.alarm_page(query.limit, query.cursor))
-            return Page(tuple(alarm_view(alarm) for alarm in alarms.items), alarms.next)
+    async def query(self, query: Query) -> Any:
+        """A view, or a page of them, newest first."""
+        return await self._answerers[type(query)](query)
+
+    async def _frames(self, query: JournalQuery) -> Page[JournalEntry]:
+        return await self._journal.page(
+            query.limit,
+            query.cursor,
+            station_id=query.station_id,
+            action=query.action,
+            text=query.text,
+        )
+
+    async def _transactions(self, query: TransactionsQuery) -> Page[TransactionView]:
+        transactions = await self._store.read(_transactions, query)
+        return Page(await self._views(transactions.items), transactions.next)
+
+    async def _alarms(self, query: AlarmsQuery) -> Page[AlarmView]:
+        alarms = await self._store.read(lambda tx: tx.alarm_page(query.limit, query.cursor))
+        return Page(tuple(alarm_view(alarm) for alarm in alarms.items), alarms.next)
+
+    async def _tokens(self, query: TokensQuery) -> Page[TokenRecord]:
         return await self._store.read(lambda tx: tx.token_page(query.limit, query.cursor))
 
     async def _views(self, transactions: Sequence[Transaction]) -> tuple[TransactionView, ...]:
@@ -161,11 +190,30 @@ class Controller:
     async def put_token(self, token: TokenRecord) -> None:
         """Add or replace a card."""
         await self._store.commit(lambda tx: tx.put_token(token))
+        self._publisher.publish(TokensChanged(token.id_token))
 
     async def delete_token(self, id_token: str) -> None:
         """Take a card out. Raises NotFound."""
         if not await self._store.commit(lambda tx: tx.delete_token(id_token)):
             raise NotFound(f"no card '{id_token}'", remedy="GET /v1/tokens lists them")
+        self._publisher.publish(TokensChanged(id_token))
+
+    # files
+
+    async def add_firmware(self, terms: ImageTerms, chunks: AsyncIterator[bytes]) -> FirmwareImage:
+        """Take a firmware image into the library. Raises InvalidInput, Conflict."""
+        assert self._files is not None
+        return await self._files.add_image(terms, chunks)
+
+    async def firmware_file(self, key: str) -> tuple[FirmwareImage, AsyncIterator[bytes]]:
+        """An image and its bytes. Raises NotFound."""
+        assert self._files is not None
+        return await self._files.image_file(key)
+
+    async def log_file(self, key: str) -> tuple[LogJob, AsyncIterator[bytes]]:
+        """A station's log and its bytes. Raises NotFound."""
+        assert self._files is not None
+        return await self._files.log_file(key)
 
     def request_shutdown(self) -> None:
         """Stop cleanly, soon: the answer to this request still goes out."""

@@ -4,14 +4,16 @@ Real implementations live in the edges; tests use small real ones. Time is one o
 the controller asks the machine's clock.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sitecontroller.domain.alarm import Alarm
-from sitecontroller.domain.authorization import TokenRecord
-from sitecontroller.domain.commands import ResetType
+from sitecontroller.domain.authorization import TokenHolder, TokenRecord
+from sitecontroller.domain.commands import ResetType, StationRequest
+from sitecontroller.domain.files import TransferScheme
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import OcppVersion, StationBooted
 from sitecontroller.domain.tariff import Tariff
@@ -87,7 +89,11 @@ class StationLink(Protocol):
     async def stop(self, station_transaction_id: str) -> CallAnswer: ...
     async def unlock(self, evse_id: int, connector_id: int) -> CallAnswer: ...
     async def reset(self, reset_type: ResetType) -> CallAnswer: ...
-    async def change_availability(self, evse_id: int | None, *, operative: bool) -> CallAnswer: ...
+    async def change_availability(
+        self, evse_id: int | None, *, operative: bool, connector_id: int | None = None
+    ) -> CallAnswer:
+        """The whole station, an EVSE, or (2.x) one of its connectors."""
+
     async def trigger(self, message: str, evse_id: int | None) -> CallAnswer: ...
     async def get_variables(self, names: tuple[str, ...]) -> CallAnswer: ...
     async def set_variable(self, name: str, value: str) -> CallAnswer: ...
@@ -97,8 +103,17 @@ class StationLink(Protocol):
     async def set_station_maximum(self, current_a: float) -> CallAnswer:
         """ChargePointMaxProfile / ChargingStationMaxProfile: what the box can do, permanent."""
 
+    @property
+    def holds_leases(self) -> bool:
+        """Whether a limit, told in the way in use now, ends by itself in the station."""
+
+    def may_raise(self, evse_id: int) -> bool:
+        """False: it has just said that it takes no higher limit for a while (2.1, K01.FR.57)."""
+
     async def set_limit(self, limit: ChargingLimit) -> CallAnswer:
         """Safety priority; a newer limit for the same EVSE replaces one still waiting (Q50).
+
+        Where the station refuses one way of telling it, the others are tried (Q44).
 
         The replaced call raises `LimitSuperseded`.
         """
@@ -106,9 +121,21 @@ class StationLink(Protocol):
     async def clear_limit(self, evse_id: int) -> CallAnswer:
         """Take the lease back: the fallback holds at once."""
 
+    def limit_obeyed(self, evse_id: int) -> None:
+        """The last limit was seen to hold: the way it was told in works (Q44)."""
+
+    def limit_disobeyed(self, evse_id: int) -> None:
+        """It was taken and not obeyed: the next one is told in another way (Q44)."""
+
     async def composite_limit(self, evse_id: int) -> ScheduledLimit: ...
     async def ask_for_missing(self, station_transaction_id: str) -> None:
         """Ask the station for what it still holds of a transaction (Q34); 1.6 can't be asked."""
+
+    async def ask(self, request: StationRequest) -> CallAnswer:
+        """A request of one of the blocks (files, lists, security, …). Raises Unsupported too."""
+
+    def supports(self, kind: type[StationRequest]) -> bool:
+        """Whether `ask` can say requests of this kind to this station, as far as is known."""
 
     async def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """A technician's raw call; the raw answer."""
@@ -162,6 +189,21 @@ class KeptReport:
     transaction_key: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row of what stations are looked after with; `body` is JSON, its type is its kind's.
+
+    `key` is unique in its kind. `open`: something is still to be done about it.
+    """
+
+    kind: str
+    key: str
+    at: datetime
+    body: Any
+    station_id: str | None = None
+    open: bool = False
+
+
 class UnitOfWork(Protocol):
     """Rows as domain values, inside one savepoint. Synchronous: runs in the database's thread."""
 
@@ -205,8 +247,8 @@ class UnitOfWork(Protocol):
 
     def adopt_report(self, row_id: int, transaction_key: str) -> None: ...
     def add_reading(self, transaction_key: str, reading: MeterReading) -> None: ...
-    def readings(self, transaction_key: str) -> Sequence[MeterReading]:
-        """Oldest first."""
+    def readings(self, transaction_key: str, first_only: int = ...) -> Sequence[MeterReading]:
+        """Oldest first, of the `first_only` that came first."""
 
     def transaction_page(
         self, limit: int, cursor: str | None, *, active: bool | None = None
@@ -219,6 +261,18 @@ class UnitOfWork(Protocol):
     def put_token(self, token: TokenRecord) -> None: ...
     def delete_token(self, id_token: str) -> bool: ...
     def token_page(self, limit: int, cursor: str | None) -> Page[TokenRecord]: ...
+    def tokens_of(self, holder: TokenHolder, limit: int) -> Sequence[TokenRecord]:
+        """Oldest first."""
+
+    def blocked_and_seen(self, since: datetime, limit: int) -> Sequence[TokenRecord]:
+        """Blocked tokens that charged, or tried to, since then; the last one first."""
+
+    def whitelisted_tokens(self, at: datetime, limit: int) -> Sequence[TokenRecord]:
+        """Valid ones that stations may always accept by themselves, oldest first."""
+
+    def recent_cards(self, station_id: str, since: datetime, limit: int) -> Sequence[str]:
+        """Folded numbers of cards that began transactions there since then, the last one first."""
+
     def active_count(self, id_token: str) -> int:
         """Open transactions on this token, anywhere on the site."""
 
@@ -231,6 +285,23 @@ class UnitOfWork(Protocol):
     def station(self, station_id: str) -> StationRecord | None: ...
     def put_station(self, station: StationRecord) -> None: ...
     def stations(self) -> Sequence[StationRecord]: ...
+
+    # what stations are looked after with (`services.shelf` gives it types)
+    def put_kept(self, row: Kept) -> None:
+        """Add it, or replace the one of the same kind and key."""
+
+    def kept(self, kind: str, key: str) -> Kept | None: ...
+    def drop_kept(self, kind: str, key: str) -> bool: ...
+    def all_kept(
+        self, kind: str, station_id: str | None = None, *, open_only: bool = False
+    ) -> Sequence[Kept]:
+        """Newest first, at most 10,000."""
+
+    def kept_page(
+        self, kind: str, limit: int, cursor: str | None, station_id: str | None = None
+    ) -> Page[Kept]: ...
+    def trim_kept(self, kind: str, most: int) -> int:
+        """Forget the oldest closed ones beyond `most`; how many."""
 
     # alarms, receipts, settings, outbox
     def put_alarm(self, alarm: Alarm) -> None: ...
@@ -303,6 +374,89 @@ class Journal(Protocol):
         action: str | None = None,
         text: str | None = None,
     ) -> Page[JournalEntry]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file as it lies with us: its size and sums, in hex."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileArrived:
+    """A station brought a whole file; `file_name` is its own name for it, cleaned."""
+
+    token: str
+    file: StoredFile
+    file_name: str
+    scheme: TransferScheme
+
+
+@dataclass(frozen=True, slots=True)
+class FileFetched:
+    """A station has had the last byte of a file."""
+
+    token: str
+    scheme: TransferScheme
+
+
+FileEvent = FileArrived | FileFetched
+
+
+class FileServer(Protocol):
+    """Files of and for stations, and the doors on the LAN through which those who know a token
+    fetch and bring them. Names and tokens are ours; nothing here waits for the disk on the loop.
+    """
+
+    @property
+    def schemes(self) -> tuple[TransferScheme, ...]:
+        """The ways that are open, preferred first."""
+
+    def tell(self, listener: Callable[[FileEvent], None]) -> None:
+        """Who hears of files that came and went, on the loop."""
+
+    def offer(self, token: str, name: str, file_name: str) -> None:
+        """Whoever knows the token may fetch a file, as often as it likes, until withdrawn."""
+
+    def expect(self, token: str, name: str, size_max_bytes: int) -> None:
+        """Whoever knows the token may bring one file, once; it is kept under `name`."""
+
+    def withdraw(self, token: str) -> None:
+        """The token opens nothing any more."""
+
+    def url(self, token: str, scheme: TransferScheme, file_name: str, towards: str | None) -> str:
+        """What a station at the address `towards` is told; without a name it ends in a slash."""
+
+    def moved_bytes(self, token: str) -> int:
+        """How much went over so far; 0 when nothing is known of it."""
+
+    async def keep(
+        self, name: str, chunks: AsyncIterator[bytes], size_max_bytes: int
+    ) -> StoredFile:
+        """Take a file in from our own side. Raises InvalidInput (too large), OperatingError."""
+
+    def read(self, name: str) -> AsyncIterator[bytes]:
+        """A file's bytes. Raises NotFound at the first step."""
+
+    def path(self, name: str) -> Path:
+        """Where it lies, for the workshop."""
+
+    async def remove(self, name: str) -> None:
+        """Forget a file; none of that name is no fault."""
+
+    async def names(self) -> frozenset[str]:
+        """Of all files kept."""
+
+    def renew(self) -> None:
+        """Show a renewed certificate from now on, where there is one."""
+
+    @property
+    def fill(self) -> float:
+        """How much of the quota is used, 0 to 1."""
 
 
 class Workshop(Protocol):

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.conformance import table as conformance
+from tests.conformance.recorder import Recorder
 from tests.support import run_bounded
 
 SLOW_S = 10.0
@@ -52,5 +54,9 @@ class UnmarkedSlowTests:
 
 def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
+    if conformance.task():
+        config.pluginmanager.register(Recorder())
+        if not is_worker:
+            config.pluginmanager.register(conformance.Table(conformance.task()))
     if not is_worker and config.getoption("--hypothesis-profile") != "soak":
         config.pluginmanager.register(UnmarkedSlowTests())

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sitecontroller.domain.commands import Command, CommandResult
 from sitecontroller.domain.live import LiveFrame
+from sitecontroller.domain.queries import Query
 from sitecontroller.domain.views import (
     AlarmView,
     JournalEntry,
@@ -40,6 +41,9 @@ class ControllerApi(Protocol):
         action: str | None = None,
         text: str | None = None,
     ) -> Page[JournalEntry]: ...
+
+    async def ask(self, query: Query) -> Any:
+        """A question of the table of routes; its view, or a page of them."""
 
     async def phase_history(self) -> tuple[PhaseSample, ...]: ...
 

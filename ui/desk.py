@@ -43,6 +43,8 @@ class Desk(QObject):
     noticed = Signal(object)
     station_wanted = Signal(str)
     back_wanted = Signal()
+    service_wanted = Signal(str)
+    """What technicians look after, of this charger."""
 
     def __init__(self, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)

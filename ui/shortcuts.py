@@ -13,6 +13,7 @@ class Action(StrEnum):
     OVERVIEW = "overview"
     SESSIONS = "sessions"
     ALARMS = "alarms"
+    SERVICE = "service"
     DIAGNOSTICS = "diagnostics"
     ACKNOWLEDGE = "acknowledge"
     FIND = "find"
@@ -43,6 +44,7 @@ def shortcuts() -> tuple[Shortcut, ...]:
         Shortcut(Action.OVERVIEW, "F2", translate("Keys", "Overview"), True),
         Shortcut(Action.SESSIONS, "F4", translate("Keys", "Sessions"), True),
         Shortcut(Action.ALARMS, "F8", translate("Keys", "Alarms"), True),
+        Shortcut(Action.SERVICE, "F10", translate("Keys", "Service"), True),
         Shortcut(Action.DIAGNOSTICS, "F11", translate("Keys", "Diagnostics"), True),
         Shortcut(Action.HELP, "F1", translate("Keys", "Help"), True),
         Shortcut(Action.ACKNOWLEDGE, "Alt+A", translate("Keys", "Acknowledge the alarm on top")),

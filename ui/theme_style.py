@@ -75,6 +75,12 @@ QTableView { background: $surface; alternate-background-color: $surface; border:
 QTableView::item { padding: 0 10px; border-bottom: 1px solid $gridline; }
 QTableView::item:hover { background: $hover; }
 QTableView::item:selected { background: $accent_soft; color: $text; }
+QListWidget#subjects { background: $surface; border: 1px solid $border;
+    border-radius: ${radius}px; padding: 5px; outline: 0; }
+QListWidget#subjects:focus { border: 2px solid $focus; padding: 4px; }
+QListWidget#subjects::item { padding: 0 8px; border-radius: 6px; }
+QListWidget#subjects::item:hover { background: $hover; }
+QListWidget#subjects::item:selected { background: $accent_soft; color: $text; }
 QHeaderView { background: $surface; border: none; }
 QHeaderView::section { background: $surface; color: $muted; border: none;
     border-bottom: 1px solid $border_strong; padding: 0 13px; min-height: 34px;

@@ -5,12 +5,21 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from sitecontroller.api import docs, live, routes_commands, routes_records, routes_site
+from sitecontroller.api import (
+    docs,
+    live,
+    routes_commands,
+    routes_files,
+    routes_records,
+    routes_site,
+    routes_table,
+)
 from sitecontroller.api.auth import LOOPBACK_HOSTS, Gate
 from sitecontroller.api.live import LiveFeed
 from sitecontroller.api.problems import MEDIA_TYPE, add_problem_handlers
 from sitecontroller.api.schemas import Problem
 from sitecontroller.api.seam import SiteController
+from sitecontroller.api.words import describe
 from sitecontroller.clock import SystemClock
 from sitecontroller.ports import Clock
 
@@ -53,6 +62,7 @@ class ApiApp(FastAPI):
             components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
             document["security"] = [{"token": []}]
             document["paths"]["/v1/health"]["get"]["security"] = []
+            describe(document)
             self.openapi_schema = document
         return self.openapi_schema
 
@@ -91,7 +101,15 @@ def build_routes() -> ApiApp:
         responses=_PROBLEM_RESPONSE,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (routes_site, routes_records, routes_commands, live, docs):
+    for part in (
+        routes_site,
+        routes_records,
+        routes_commands,
+        routes_files,
+        routes_table,
+        live,
+        docs,
+    ):
         app.include_router(part.router)
     add_problem_handlers(app)
     return app

@@ -24,6 +24,8 @@ BODY_BYTES_MAX = 1024 * 1024
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 FREE_PATHS = frozenset({"/v1/health", "/docs", "/openapi.json"})
 FREE_PREFIXES = ("/docs/",)
+STREAMED = (("POST", "/v1/firmware"),)
+"""Bodies of these go to the disk piece by piece, and are bounded where they are kept."""
 
 _DIGITS = re.compile(r"[0-9]{1,12}")
 
@@ -55,8 +57,9 @@ class Gate:
             started = True
             await send(message)
 
+        bounded = receive if _is_streamed(scope) else _bounded(receive)
         try:
-            await self._app(scope, _bounded(receive), watched_send)
+            await self._app(scope, bounded, watched_send)
         except asyncio.CancelledError:
             if started or not scope["app"].state.live.closing.is_set():
                 raise
@@ -85,7 +88,9 @@ class Gate:
                 )
             )
         length = headers.get("content-length", "0")
-        if not _DIGITS.fullmatch(length) or int(length) > BODY_BYTES_MAX:
+        if not _DIGITS.fullmatch(length):
+            return _too_large()
+        if int(length) > BODY_BYTES_MAX and not _is_streamed(scope):
             return _too_large()
         return None
 
@@ -97,6 +102,10 @@ class Gate:
         return scheme.lower() == "bearer" and hmac.compare_digest(
             token.strip().encode("utf-8", "replace"), self._token
         )
+
+
+def _is_streamed(scope: Scope) -> bool:
+    return (scope.get("method"), scope["path"]) in STREAMED
 
 
 def _is_free(path: str) -> bool:

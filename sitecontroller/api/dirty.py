@@ -16,6 +16,7 @@ from sitecontroller.domain.events import (
     LimitsChanged,
     MeterFailed,
     MeterMeasured,
+    ReservationChanged,
     StationChanged,
     StationConnected,
     StationDisconnected,
@@ -35,7 +36,14 @@ TURN_S = 0.002
 EVENTS_MAX = 64
 SCHEMA_VERSION = 1
 
-_NEWS = (StationConnected, StationDisconnected, StationReady, AlarmChanged, CommandFinished)
+_NEWS = (
+    StationConnected,
+    StationDisconnected,
+    StationReady,
+    AlarmChanged,
+    CommandFinished,
+    ReservationChanged,
+)
 
 
 class Dirty:

@@ -27,6 +27,8 @@ from sitecontroller.domain.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 FIELD_ERRORS_MAX = 20
+MEND = "Correct the named fields and send it again"
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def problem(
@@ -40,7 +42,7 @@ def problem(
         "status": status,
         "code": error.code,
         "detail": error.detail,
-        "remedy": error.remedy,
+        "remedy": error.remedy or (MEND if error.errors else ""),
         "errors": [
             {"field": fault.field, "message": fault.message}
             for fault in error.errors[:FIELD_ERRORS_MAX]
@@ -94,7 +96,10 @@ def _field_error(fault: Mapping[str, Any]) -> FieldError:
     if fault["type"] == "json_invalid":
         return FieldError("body", f"not JSON: {fault.get('ctx', {}).get('error', '')}")
     path = location[1:] if len(location) > 1 else location
-    return FieldError(".".join(str(part) for part in path), str(fault["msg"]))
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] in _UNKNOWN:
+        message = "This request has no such field"
+    return FieldError(".".join(str(part) for part in path), message)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -71,13 +71,13 @@ async def start(
 ) -> Response:
     """Begin charging on a token."""
     command = StartTransaction(station_id, evse_id, body.id_token, body.connector_id)
-    return await _execute(controller, command, key)
+    return await send(controller, command, key)
 
 
 @router.post("/transactions/{transaction_key}/stop", **COMMAND)
 async def stop(controller: Site, transaction_key: Key, key: IdempotencyKey = None) -> Response:
     """End a running transaction."""
-    return await _execute(controller, StopTransaction(transaction_key), key)
+    return await send(controller, StopTransaction(transaction_key), key)
 
 
 @router.post("/stations/{station_id}/evses/{evse_id}/unlock", **COMMAND)
@@ -90,7 +90,7 @@ async def unlock(
 ) -> Response:
     """Release the cable."""
     connector_id = (body or UnlockBody()).connector_id
-    return await _execute(controller, UnlockConnector(station_id, evse_id, connector_id), key)
+    return await send(controller, UnlockConnector(station_id, evse_id, connector_id), key)
 
 
 @router.post("/stations/{station_id}/evses/{evse_id}/availability", **COMMAND)
@@ -102,8 +102,10 @@ async def evse_availability(
     key: IdempotencyKey = None,
 ) -> Response:
     """Take an EVSE out of service or back."""
-    command = ChangeAvailability(station_id, evse_id, body.operative)
-    return await _execute(controller, command, key)
+    command = ChangeAvailability(
+        station_id, evse_id, body.operative, body.connector_id, body.note, body.by
+    )
+    return await send(controller, command, key)
 
 
 @router.post("/stations/{station_id}/availability", **COMMAND)
@@ -111,7 +113,10 @@ async def station_availability(
     controller: Site, station_id: StationId, body: AvailabilityBody, key: IdempotencyKey = None
 ) -> Response:
     """Take a whole station out of service or back."""
-    return await _execute(controller, ChangeAvailability(station_id, None, body.operative), key)
+    command = ChangeAvailability(
+        station_id, None, body.operative, body.connector_id, body.note, body.by
+    )
+    return await send(controller, command, key)
 
 
 @router.post("/stations/{station_id}/reset", **COMMAND)
@@ -122,7 +127,8 @@ async def reset(
     key: IdempotencyKey = None,
 ) -> Response:
     """Restart a station."""
-    return await _execute(controller, ResetStation(station_id, (body or ResetBody()).type), key)
+    asked = body or ResetBody()
+    return await send(controller, ResetStation(station_id, asked.type, asked.evse_id), key)
 
 
 @router.post("/stations/{station_id}/trigger", **COMMAND)
@@ -131,7 +137,7 @@ async def trigger(
 ) -> Response:
     """Ask a station to send a message now."""
     command = TriggerMessage(station_id, body.message, body.evse_id)
-    return await _execute(controller, command, key)
+    return await send(controller, command, key)
 
 
 @router.post("/stations/{station_id}/accept", **COMMAND)
@@ -146,13 +152,13 @@ async def accept(
     Where `answer` holds a `password`, the charger did not take it: a person enters it there.
     """
     command = AcceptStation(station_id, (body or AcceptBody()).circuit_id)
-    return await _execute(controller, command, key)
+    return await send(controller, command, key)
 
 
 @router.post("/stations/{station_id}/reject", **COMMAND)
 async def reject(controller: Site, station_id: StationId, key: IdempotencyKey = None) -> Response:
     """Turn a new station away until the commissioning window ends."""
-    return await _execute(controller, RejectStation(station_id), key)
+    return await send(controller, RejectStation(station_id), key)
 
 
 @router.get("/stations/{station_id}/variables", **COMMAND)
@@ -165,7 +171,7 @@ async def get_variables(
     ] = None,
 ) -> Response:
     """Ask a station for settings; without a name for all (1.6). They come in `answer`."""
-    return await _execute(controller, GetVariables(station_id, tuple(name or ())), None)
+    return await send(controller, GetVariables(station_id, tuple(name or ())), None)
 
 
 @router.put("/stations/{station_id}/variables", **COMMAND)
@@ -173,7 +179,7 @@ async def set_variable(
     controller: Site, station_id: StationId, body: VariableBody, key: IdempotencyKey = None
 ) -> Response:
     """Write one setting of a station."""
-    return await _execute(controller, SetVariable(station_id, body.name, body.value), key)
+    return await send(controller, SetVariable(station_id, body.name, body.value), key)
 
 
 @router.post("/alarms/{alarm_key:path}/acknowledge", **COMMAND)
@@ -181,7 +187,7 @@ async def acknowledge(
     controller: Site, alarm_key: Key, body: AcknowledgeBody, key: IdempotencyKey = None
 ) -> Response:
     """Say that a person has seen an alarm."""
-    return await _execute(controller, AcknowledgeAlarm(alarm_key, body.by), key)
+    return await send(controller, AcknowledgeAlarm(alarm_key, body.by), key)
 
 
 @router.post(
@@ -228,7 +234,8 @@ async def shutdown(controller: Site) -> Response:
     return json_response({"state": "stopping"}, 202)
 
 
-async def _execute(controller: SiteController, command: Command, key: str | None) -> Response:
+async def send(controller: SiteController, command: Command, key: str | None) -> Response:
+    """Execute a command; its result as the answer of an endpoint."""
     result = await controller.execute(command, idempotency_key=key)
     headers: Mapping[str, str] = {COMMAND_ID_HEADER: result.command_id}
     return json_response(result, 202 if result.state is CommandState.SENT else 200, headers)

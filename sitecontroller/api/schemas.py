@@ -16,7 +16,12 @@ from fastapi import Header, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
 
-from sitecontroller.domain.authorization import IdTokenType, TokenRecord
+from sitecontroller.domain.authorization import (
+    IdTokenType,
+    TokenHolder,
+    TokenRecord,
+    Whitelist,
+)
 from sitecontroller.domain.commands import ResetType
 from sitecontroller.domain.tariff import TariffTerms
 from sitecontroller.wire import parse_instant
@@ -116,15 +121,19 @@ class UnlockBody(_Body):
 
 
 class AvailabilityBody(_Body):
-    """Whether it may serve cars."""
+    """Whether it may serve cars; `note` says why not, `by` who decided."""
 
     operative: StrictBool
+    connector_id: EvseNumber | None = None
+    note: Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)] = ""
+    by: ShortText = "console"
 
 
 class ResetBody(_Body):
-    """How to restart."""
+    """How to restart; with `evse_id` one EVSE of a 2.x station."""
 
     type: ResetType = ResetType.ON_IDLE
+    evse_id: EvseNumber | None = None
 
 
 class TriggerBody(_Body):
@@ -154,7 +163,10 @@ class AcknowledgeBody(_Body):
 
 
 class TokenBody(_Body):
-    """A token the site shall know. `transactions_max` null: any number at once."""
+    """A token the site shall know. `transactions_max` null: any number at once.
+
+    `holder` and `whitelist` decide whether it comes on stations' local lists, and how early.
+    """
 
     type: IdTokenType = IdTokenType.ISO14443
     label: Annotated[str, StringConstraints(max_length=80, pattern=_PRINTABLE)] = ""
@@ -162,6 +174,8 @@ class TokenBody(_Body):
     blocked: StrictBool = False
     expires_at: Instant | None = None
     transactions_max: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = 1
+    holder: TokenHolder = TokenHolder.GUEST
+    whitelist: Whitelist = Whitelist.ALWAYS
 
     def record(self, id_token: str) -> TokenRecord:
         """As the domain keeps it."""
@@ -173,6 +187,8 @@ class TokenBody(_Body):
             blocked=self.blocked,
             expires_at=self.expires_at.astimezone(UTC) if self.expires_at else None,
             transactions_max=self.transactions_max,
+            holder=self.holder,
+            whitelist=self.whitelist,
         )
 
 

@@ -4,7 +4,7 @@
 return at once, one at a time; pages come from the database and are awaited.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
@@ -13,6 +13,8 @@ from starlette.requests import HTTPConnection
 from sitecontroller.domain.authorization import TokenRecord
 from sitecontroller.domain.commands import Command, CommandResult
 from sitecontroller.domain.events import Event
+from sitecontroller.domain.files import LogJob
+from sitecontroller.domain.firmware import FirmwareImage, ImageTerms
 from sitecontroller.domain.queries import Query
 from sitecontroller.domain.tariff import Tariff, TariffTerms
 from sitecontroller.domain.views import (
@@ -20,7 +22,6 @@ from sitecontroller.domain.views import (
     CircuitView,
     LiveIds,
     MeterView,
-    Page,
     PhaseSample,
     SiteView,
     StationView,
@@ -51,7 +52,9 @@ class SiteController(Protocol):
         """Answers within 10 s; state SENT when the station has not answered by then."""
 
     def command_result(self, command_id: str) -> CommandResult | None: ...
-    async def query(self, query: Query) -> Page[Any]: ...
+    async def query(self, query: Query) -> Any:
+        """A view, or a page of them."""
+
     async def find_transaction(self, key: str) -> TransactionView | None:
         """Old ones too."""
 
@@ -62,6 +65,11 @@ class SiteController(Protocol):
     async def add_tariff(self, terms: TariffTerms) -> Tariff: ...
     async def put_token(self, token: TokenRecord) -> None: ...
     async def delete_token(self, id_token: str) -> None: ...
+    async def add_firmware(
+        self, terms: ImageTerms, chunks: AsyncIterator[bytes]
+    ) -> FirmwareImage: ...
+    async def firmware_file(self, key: str) -> tuple[FirmwareImage, AsyncIterator[bytes]]: ...
+    async def log_file(self, key: str) -> tuple[LogJob, AsyncIterator[bytes]]: ...
     def phase_history(self) -> tuple[PhaseSample, ...]: ...
     def request_shutdown(self) -> None: ...
 

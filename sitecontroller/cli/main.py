@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sitecontroller import __version__
-from sitecontroller.cli import meters, run, selfcheck, sites, status, tariff
+from sitecontroller.cli import firmware, meters, ocpp, run, selfcheck, sites, status, tariff
 from sitecontroller.domain.errors import ConfigurationError, ControllerError
 from sitecontroller.keeper import UNUSABLE_STATUS
 from sitecontroller.wire import parse_instant
@@ -63,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands)
     _add_meter(commands)
     _add_tariff(commands)
+    _add_firmware(commands)
+    _add_ocpp(commands)
     _add_status(commands)
     _add_selfcheck(commands)
     return parser
@@ -81,6 +83,7 @@ def _add_run(commands: _Commands) -> None:
     _add_config(command)
     _add_controller_options(command)
     command.add_argument("--headless", action="store_true", help="no console, even with a screen")
+    _add_misbehave(command)
     command.set_defaults(work=run.run)
 
 
@@ -139,7 +142,22 @@ def _add_simulate(commands: _Commands) -> None:
     )
     _add_config(command)
     command.add_argument("--seed", type=int, default=1, help="which cars come when (default 1)")
+    _add_misbehave(command)
+    command.add_argument(
+        "--list-misbehaviours", action="store_true", help="print what can be told, and end"
+    )
     command.set_defaults(work=run.simulate)
+
+
+def _add_misbehave(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--misbehave",
+        action="append",
+        default=[],
+        metavar="[CHARGER=]NAME,…",
+        help="simulated chargers do this wrong, as CP-03=no-stop; repeatable "
+        "(simulate --list-misbehaviours: all names)",
+    )
 
 
 def _add_meter(commands: _Commands) -> None:
@@ -183,6 +201,78 @@ def _add_tariff(commands: _Commands) -> None:
     change.add_argument("--net", action="store_true", help="the prices don't include VAT")
     change.add_argument("--name", default="Standard", help="on receipts (default Standard)")
     change.set_defaults(work=tariff.change)
+
+
+def _add_firmware(commands: _Commands) -> None:
+    images = commands.add_parser("firmware", help="chargers' firmware: add it, roll it out")
+    actions = images.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show = actions.add_parser("list", help="what is kept, and the last roll-outs")
+    _add_config(show)
+    show.set_defaults(work=firmware.show)
+    add = actions.add_parser(
+        "add",
+        help="upload a file for a model",
+        description="Upload a firmware file to the running controller. Vendor and model are what "
+        "the chargers tell (sitecontroller status --json); * and ? stand for what varies.",
+    )
+    _add_config(add)
+    add.add_argument("file", type=Path, metavar="FILE")
+    for name in ("vendor", "model", "version"):
+        add.add_argument(f"--{name}", required=True)
+    add.add_argument("--notes", default="", help="for people")
+    add.add_argument("--signature", type=Path, metavar="FILE", help="the maker's, in base64")
+    add.add_argument("--certificate", type=Path, metavar="FILE", help="the maker's, as PEM")
+    add.set_defaults(work=firmware.add)
+    roll_out = actions.add_parser(
+        "roll-out",
+        help="bring it to the chargers: one, a tenth, then all",
+        description="Bring a firmware to all idle chargers of its model: one, a tenth, then all. "
+        "It stops by itself when they fail.",
+    )
+    _add_config(roll_out)
+    roll_out.add_argument("image", metavar="KEY", help="as 'firmware list' shows it")
+    roll_out.add_argument("--charger", action="append", metavar="ID", help="only this; repeatable")
+    roll_out.add_argument("--at-once", type=int, default=2, metavar="N", help="(default 2)")
+    roll_out.add_argument("--between", metavar="22:00-05:00", help="local time")
+    roll_out.set_defaults(work=firmware.roll_out)
+
+
+def _add_ocpp(commands: _Commands) -> None:
+    messages = commands.add_parser("ocpp", help="a charger's messages: into a file, and replayed")
+    actions = messages.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    export = actions.add_parser(
+        "export",
+        help="write a charger's journal to a file",
+        description="Write a charger's messages from the running controller's journal to FILE, as "
+        "JSON lines, without passwords. Card numbers are in it.",
+    )
+    _add_config(export)
+    export.add_argument("station", metavar="CHARGER")
+    export.add_argument("file", type=Path, metavar="FILE")
+    export.add_argument(
+        "--since", type=ocpp.since, metavar="12h", help="or 2026-03-01T12:00:00Z (default: all)"
+    )
+    export.set_defaults(work=ocpp.export)
+    replay = actions.add_parser(
+        "replay",
+        help="play such a file against a controller",
+        description="Connect as the charger of FILE, say what it said, and compare the answers. "
+        "Sessions of the recording are made there too, so don't take a garage in business. Exit "
+        "status 0: all answers as recorded, 3: some differ.",
+    )
+    _add_config(replay)
+    replay.add_argument("file", type=Path, metavar="FILE")
+    replay.add_argument("--url", help="as ws://127.0.0.1:9000/ocpp (default: the demo site's)")
+    replay.add_argument("--station", metavar="CHARGER", help="another id than the recording's")
+    replay.add_argument("--password", help="the charger's there (default: the demo site's)")
+    replay.add_argument(
+        "--speed",
+        type=ocpp.speed,
+        default=1.0,
+        metavar="N",
+        help="so many times as fast, or asap: without pauses (default 1, pauses of 30 s at most)",
+    )
+    replay.set_defaults(work=ocpp.play)
 
 
 def _add_status(commands: _Commands) -> None:

@@ -21,6 +21,8 @@ from sitecontroller.domain.views import CircuitView, SiteView
 from sitecontroller.garbage import collect_seldom
 from sitecontroller.keeper import RESTART_STATUS, Keeper
 from sitecontroller.shutdown import ask_to_stop
+from sitecontroller.simulation.description import read_description
+from sitecontroller.simulation.misbehaviour import listed, misbehaving
 from sitecontroller.watchdog import Watchdog
 from sitecontroller.wire import format_instant
 
@@ -36,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     if options.config is None and not path.exists():
         make_demo(path.parent)
     config = load_config(path)
+    misbehaviour = _misbehaviour(options, path)
     console = not options.headless and _has_screen()
     arguments = ["--config", str(path), "--log", options.log]
     until = commissioning_until(options)
@@ -47,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     children: list[subprocess.Popen[bytes]] = []
     try:
         if config.demo:
-            children.append(_start("sitecontroller", "simulate", "--config", str(path)))
+            simulated = ("simulate", "--config", str(path), *misbehaviour)
+            children.append(_start("sitecontroller", *simulated))
         if console:
             children.append(_start("ui", "--state-dir", str(config.state_dir)))
         return Keeper(
@@ -127,11 +131,22 @@ async def _serve(config: SiteConfig, path: Path, options: argparse.Namespace) ->
 
 
 def simulate(options: argparse.Namespace) -> int:
-    """The virtual site, as a process of its own."""
+    """The virtual site, as a process of its own; or how its stations can misbehave."""
     from sitecontroller.simulation.__main__ import main as virtual_site
 
+    if options.list_misbehaviours:
+        print("\n".join(listed()))
+        return 0
     path = config_path(options)
-    return virtual_site(["--site", str(path.parent), "--seed", str(options.seed)])
+    misbehaviour = _misbehaviour(options, path)
+    return virtual_site(["--site", str(path.parent), "--seed", str(options.seed), *misbehaviour])
+
+
+def _misbehaviour(options: argparse.Namespace, path: Path) -> list[str]:
+    """The options that tell the virtual site; ConfigurationError here, not in its process."""
+    if options.misbehave:
+        misbehaving(read_description(path.parent), options.misbehave)
+    return [word for order in options.misbehave for word in ("--misbehave", order)]
 
 
 def status_line(site: SiteView, main: CircuitView) -> str:

@@ -2,15 +2,14 @@
 
 import argparse
 import asyncio
-import base64
 import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-import httpx
-
+from sitecontroller.cli import certificates
+from sitecontroller.cli.doors import doors
+from sitecontroller.cli.finding import Finding
 from sitecontroller.cli.sites import config_path
 from sitecontroller.client import ControllerClient
 from sitecontroller.config import SiteConfig, load_config
@@ -19,16 +18,6 @@ from sitecontroller.domain.errors import ControllerError, ControllerUnreachable
 from sitecontroller.modbus.show import known_models
 
 DISK_FREE_MIN = 500 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check; `remedy` only where it is not well."""
-
-    name: str
-    well: bool
-    detail: str
-    remedy: str = ""
 
 
 def check(options: argparse.Namespace) -> int:
@@ -60,6 +49,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     yield _tried("fallbacks", lambda: "; ".join(prove_fallbacks(topology)) or "nothing to prove")
     yield _meters(config)
     yield _disk(config)
+    yield certificates.files(config.state_dir)
     yield from asyncio.run(_running(config))
 
 
@@ -95,6 +85,7 @@ async def _running(config: SiteConfig) -> list[Finding]:
         client = ControllerClient.from_state_dir(config.state_dir)
         health = await client.health()
         site = await client.site()
+        tried = await doors(client, site.ocpp_url)
         await client.close()
     except ControllerUnreachable as error:
         return [Finding("controller", True, f"not running ({error.detail})")]
@@ -102,10 +93,7 @@ async def _running(config: SiteConfig) -> list[Finding]:
         return [Finding("controller", False, error.detail, error.remedy)]
     return [
         Finding("controller", True, f"runs, version {health.get('version', '?')}"),
-        await _door("stations without a password", site.ocpp_url + "/selfcheck", None, 401),
-        await _door(
-            "stations with a wrong password", site.ocpp_url + "/selfcheck", "selfcheck:wrong", 401
-        ),
+        *tried,
         Finding(
             "commissioning mode",
             site.commissioning_until is None,
@@ -113,27 +101,3 @@ async def _running(config: SiteConfig) -> list[Finding]:
             "" if site.commissioning_until is None else "restart without --commissioning when done",
         ),
     ]
-
-
-async def _door(name: str, url: str, login: str | None, expected: int) -> Finding:
-    headers = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": base64.b64encode(b"selfcheck-selfch").decode(),
-        "Sec-WebSocket-Protocol": "ocpp1.6",
-    }
-    if login is not None:
-        headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-    async with httpx.AsyncClient(timeout=5) as http:
-        try:
-            answer = await http.get(url.replace("ws://", "http://"), headers=headers)
-        except httpx.HTTPError as error:
-            return Finding(name, False, f"no answer: {error}", "check the log")
-    well = answer.status_code == expected
-    return Finding(
-        name,
-        well,
-        f"refused with {answer.status_code}" if well else f"answered {answer.status_code}",
-        "" if well else "report this to support",
-    )

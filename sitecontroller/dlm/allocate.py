@@ -81,7 +81,9 @@ class _Round:
         wanting: list[Demand] = []
         sleeping: list[Demand] = []
         for demand in demands:
-            if not demand.may_start and demand.limit_a == 0:
+            if demand.paused_by:
+                self._pause(demand, f"paused by {demand.paused_by}")
+            elif not demand.may_start and demand.limit_a == 0:
                 self._pause(demand, "its contactor rests")
             elif (
                 demand.current_a_max < demand.current_a_min + demand.step_a

@@ -15,7 +15,7 @@ SCHEDULE_TOLERANCE_A = 0.5
 """By so much less a station may name a limit that it rounded down."""
 ROUNDING_A = 0.05
 CANDIDATES_MAX = 8
-"""Limits kept while no evidence comes; beyond, the lower of the two oldest is dropped."""
+"""Limits kept while no evidence comes; beyond, the two oldest become one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,14 @@ class Exposure:
         """What the station was last told, or its fallback where that has run out."""
         return self._holds_a(self.possible[-1], now_s) if self.possible else self.fallback_a
 
+    @property
+    def told_fallback(self) -> bool:
+        """Nothing but the fallback can be in force, or the station took it last: telling it again
+        would change nothing. It proves nothing."""
+        return all(sent.limit_a is None for sent in self.possible) or (
+            self.possible[-1].limit_a is None and self.possible[-1].taken
+        )
+
     def unproven_since_s(self, now_s: float) -> float | None:
         """Since when a lower limit has been waiting for evidence; None: nothing waits."""
         if len(self.possible) < 2:
@@ -78,8 +86,7 @@ class Exposure:
         """A further limit goes out: from now on it may be in force."""
         possible = (*(self.possible or (Sent(NOT_SENT, None, sent.sent_s),)), sent)
         if len(possible) > CANDIDATES_MAX:
-            first, second, *rest = possible
-            possible = (self._higher(first, second), *rest)
+            possible = self._fewer(possible, sent.sent_s)
         return replace(self, possible=possible)
 
     def answered(self, number: int, ends_s: float | None, *, taken: bool = True) -> "Exposure":
@@ -89,6 +96,16 @@ class Exposure:
             replace(sent, ends_s=ends_s, taken=sent.taken or taken)
             if sent.number == number
             else sent
+            for sent in self.possible
+        )
+        return replace(self, possible=possible)
+
+    def extended(self, ends_s: float) -> "Exposure":
+        """The station renewed its lease itself: what holds, holds until `ends_s` at least."""
+        possible = tuple(
+            sent
+            if sent.ends_s is None or sent.limit_a is None
+            else replace(sent, ends_s=max(sent.ends_s, ends_s))
             for sent in self.possible
         )
         return replace(self, possible=possible)
@@ -197,14 +214,37 @@ class Exposure:
         return replace(self, possible=(Sent(NOT_SENT, current_a, asked_s, ends_s), *after))
 
     def _holds_a(self, sent: Sent, now_s: float) -> float:
-        lapsed = sent.ends_s is not None and now_s >= sent.ends_s
+        lapsed = self._lapsed(sent, now_s)
         return self.fallback_a if lapsed or sent.limit_a is None else sent.limit_a
 
-    def _higher(self, one: Sent, other: Sent) -> Sent:
-        """Both may hold: the larger limit until the later end stands for both."""
-        ends_s = None
-        if one.ends_s is not None and other.ends_s is not None:
-            ends_s = max(one.ends_s, other.ends_s)
-        ones_a = self.fallback_a if one.limit_a is None else one.limit_a
-        others_a = self.fallback_a if other.limit_a is None else other.limit_a
-        return replace(one if ones_a >= others_a else other, ends_s=ends_s)
+    @staticmethod
+    def _lapsed(sent: Sent, now_s: float) -> bool:
+        return sent.ends_s is not None and now_s >= sent.ends_s
+
+    def _fewer(self, possible: tuple[Sent, ...], now_s: float) -> tuple[Sent, ...]:
+        """Two of them become one, in the later's place: two fallbacks, which are alike, or the two
+        oldest limits.
+
+        A fallback and a limit stay apart: which of them is higher changes when the fallback is
+        doubted or confirmed. What has lapsed is the fallback from now on.
+        """
+        sents = [
+            replace(sent, limit_a=None, ends_s=None) if self._lapsed(sent, now_s) else sent
+            for sent in possible
+        ]
+        fallbacks = [index for index, sent in enumerate(sents) if sent.limit_a is None]
+        limits = [index for index, sent in enumerate(sents) if sent.limit_a is not None]
+        first, second = (fallbacks if len(fallbacks) > 1 else limits)[:2]
+        sents[second] = _higher(sents[first], sents[second])
+        del sents[first]
+        return tuple(sents)
+
+
+def _higher(one: Sent, other: Sent) -> Sent:
+    """Both may hold: the larger limit, until the later end, stands for both."""
+    if one.limit_a is None or other.limit_a is None:
+        return other
+    ends_s = None
+    if one.ends_s is not None and other.ends_s is not None:
+        ends_s = max(one.ends_s, other.ends_s)
+    return replace(one if one.limit_a >= other.limit_a else other, ends_s=ends_s)

@@ -68,6 +68,8 @@ class Demand:
     demand_class: DemandClass = DemandClass.NORMAL
     steerable: bool = True
     wants: bool = True
+    paused_by: str = ""
+    """Who holds it at 0, in words; nobody if empty."""
     """False: the car sleeps; it is offered its minimum only from what nobody else takes."""
     exposure_a: float = 0.0
     measured_a: float | None = None

@@ -22,7 +22,8 @@ class AlarmDefinition:
 
     Most alarms are states, and whoever raised one clears it. `until_acknowledged`: an event, over
     when a person has seen it. `ends_after_s`: nobody reports its end; it is over when it has not
-    come again for so long.
+    come again for so long. `particular`: the parameters `priority` and `remedy`, where an alarm has
+    them, say it better than the row.
     """
 
     code: str
@@ -32,6 +33,7 @@ class AlarmDefinition:
     cause_group: str
     until_acknowledged: bool = False
     ends_after_s: float | None = None
+    particular: bool = False
 
 
 _H, _M, _L = AlarmPriority.HIGH, AlarmPriority.MEDIUM, AlarmPriority.LOW
@@ -62,6 +64,22 @@ ALARMS: dict[str, AlarmDefinition] = {
             "{evse} reports a fault: {error}",
             "Send the car to another bay; restart the charger, call service if it stays",
             "station",
+            particular=True,
+        ),
+        AlarmDefinition(
+            "station-event", _M,
+            "{evse} reports: {words}",
+            "Look at the charger and its page; call service if it stays",
+            "station",
+            particular=True,
+        ),
+        AlarmDefinition(
+            "station-notice", _L,
+            "{evse} reported: {words}",
+            "Look at the charger and its page",
+            "station",
+            until_acknowledged=True,
+            particular=True,
         ),
         AlarmDefinition(
             "component-restarted", _H,
@@ -107,6 +125,12 @@ ALARMS: dict[str, AlarmDefinition] = {
             "network",
         ),
         AlarmDefinition(
+            "availability-ignored", _M,
+            "{evse} is to be out of service, but it takes cars",
+            "Switch it off at its breaker, or put it back into service here",
+            "station",
+        ),
+        AlarmDefinition(
             "duplicate-station", _M,
             "A second device tried to connect as {station} from {address}",
             "Check that no two chargers have the same name; unknown device: call IT",
@@ -118,6 +142,25 @@ ALARMS: dict[str, AlarmDefinition] = {
             "No tariff is valid: sessions can't be priced",
             "Set a price: sitecontroller tariff set --kwh 0.49 (with your own price)",
             "money",
+        ),
+        AlarmDefinition(
+            "firmware-failed", _M,
+            "{station} did not get its new firmware. {result}",
+            "Look at the update of this charger; try again when it is idle, or call service",
+            "firmware",
+            until_acknowledged=True,
+        ),
+        AlarmDefinition(
+            "rollout-stopped", _M,
+            "The roll-out of firmware {version} stopped itself: {reason}",
+            "Look at the chargers that failed, then resume the roll-out or abort it",
+            "firmware",
+        ),
+        AlarmDefinition(
+            "files-full", _M,
+            "Firmware and logs take {percent} % of the room they may have",
+            "Remove firmware that no charger needs, or raise quota_mb under [files]",
+            "firmware",
         ),
         AlarmDefinition(
             "transaction-review", _L,
@@ -134,11 +177,123 @@ ALARMS: dict[str, AlarmDefinition] = {
             until_acknowledged=True,
         ),
         AlarmDefinition(
+            "start-refused-after-stop", _L,
+            "{evse} takes no new session since the last one was stopped",
+            "Pull the plug and plug in again, or restart the charger; next time pause, don't stop",
+            "station",
+            until_acknowledged=True,
+        ),
+        AlarmDefinition(
+            "local-list-refused", _L,
+            "{station} doesn't take its list of cards: {reason}",
+            "Nothing while it is online; without contact it may refuse cards that it should know",
+            "station",
+        ),
+        AlarmDefinition(
+            "settlement-failed", _M,
+            "{station} could not settle a payment of {amount}: {status}",
+            "Ask the driver to pay at the till; check the charger's payment terminal",
+            "money",
+            until_acknowledged=True,
+        ),
+        AlarmDefinition(
+            "station-cost-differs", _L,
+            "{station} counted {own} for a session that is billed with {billed}",
+            "Give the charger the tariff again; the bill is right, what it showed was not",
+            "money",
+            until_acknowledged=True,
+        ),
+        AlarmDefinition(
+            "settlement-differs", _M,
+            "{station} took a payment of {amount}; its session: {price}",
+            "Look at the charger's payments; pay back what was too much, or ask for the rest",
+            "money",
+            until_acknowledged=True,
+        ),
+        AlarmDefinition(
+            "reservation-unmet", _M,
+            "{place} is reserved for card {card} from now, but {reason}",
+            "Ask whoever is there to move, or give the driver another bay",
+            "station",
+        ),
+        AlarmDefinition(
+            "reservation-lost", _M,
+            "{place} is no longer reserved for card {card}: {reason}",
+            "Give the driver another bay, and reserve that",
+            "station",
+            until_acknowledged=True,
+        ),
+        AlarmDefinition(
+            "settings-not-held", _L,
+            "{station} did not keep settings over its restart: {settings}",
+            "Compare its settings with the last snapshot; set them at the charger itself",
+            "station",
+            until_acknowledged=True,
+        ),
+        AlarmDefinition(
             "remote-start-unanswered", _L,
             "{evse} accepted the start but no session began",
             "Check that the car is plugged in, then start again",
             "station",
             until_acknowledged=True,
+        ),
+        AlarmDefinition(
+            "external-limit", _L,
+            "{place} is limited by {source}, not by this site: {limit}",
+            "Nothing if that is meant so; else ask whoever set it. The alarm ends by itself",
+            "load",
+        ),
+        AlarmDefinition(
+            "grid-deviation", _M,
+            "{station} changes its power because of the grid: {fault} ({control} acts)",
+            "Nothing if it ends within minutes; else tell the grid operator or an electrician",
+            "load",
+        ),
+        AlarmDefinition(
+            "priority-charging", _L,
+            "{evse} charges with priority, by the charger's own profile",
+            "Nothing; to end it, end priority charging on the session's page",
+            "load",
+        ),
+        AlarmDefinition(
+            "station-security", _M,
+            "{station}: {event}",
+            "Look at the charger and at its security events",
+            "security",
+            until_acknowledged=True,
+            particular=True,
+        ),
+        AlarmDefinition(
+            "login-refused", _M,
+            "{station} was turned away {count} times: {reason}",
+            "If it is our charger: enter its password or certificate anew; else look who it is",
+            "security",
+            ends_after_s=3600.0,
+        ),
+        AlarmDefinition(
+            "unsecured-station", _M,
+            "{station} may connect without proving who it is until {until}: {reason}",
+            "Give the charger its password, then end the exception",
+            "security",
+        ),
+        AlarmDefinition(
+            "certificate-rejected", _M,
+            "{station} has no new certificate: {reason}",
+            "Mend what is named, then renew its certificate from its security page",
+            "security",
+            until_acknowledged=True,
+        ),
+        AlarmDefinition(
+            "certificate-expiring", _M,
+            "The certificate of {name} ends on {date}",
+            "Renew it from the security page; without it the charger can't connect by TLS",
+            "security",
+        ),
+        AlarmDefinition(
+            "certificates-unusable", _H,
+            "Chargers can't connect by TLS: {reason}",
+            "Set the PC's clock, or restore the folder state/pki from a backup",
+            "security",
         ),
     )
 }  # fmt: skip
@@ -168,6 +323,18 @@ class Alarm:
     def definition(self) -> AlarmDefinition:
         """Its row in the table."""
         return ALARMS[self.code]
+
+    @property
+    def priority(self) -> AlarmPriority:
+        """How urgent it is."""
+        own = self.parameters.get("priority") if self.definition.particular else None
+        return AlarmPriority(own) if own in set(AlarmPriority) else self.definition.priority
+
+    @property
+    def remedy(self) -> str:
+        """What to do, in English."""
+        own = self.parameters.get("remedy") if self.definition.particular else None
+        return own or self.definition.remedy
 
     @property
     def text(self) -> str:

@@ -35,6 +35,8 @@ class AuthorizationStatus(StrEnum):
     INVALID = "Invalid"
     UNKNOWN = "Unknown"
     CONCURRENT_TX = "ConcurrentTx"
+    NOT_AT_THIS_TIME = "NotAtThisTime"
+    """The place is reserved for another card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,26 @@ class Authorization:
         return self.status is AuthorizationStatus.ACCEPTED
 
 
+class TokenHolder(StrEnum):
+    """Who carries a token: decides who is first on a station's local list."""
+
+    STAFF = "staff"
+    RESIDENT = "resident"
+    GUEST = "guest"
+
+
+class Whitelist(StrEnum):
+    """Whether a station may accept a token by itself (OCPI 2.2.1 WhitelistType).
+
+    `ALLOWED` ones come on a station's list when they are used there; `NEVER` ones are always asked
+    for here.
+    """
+
+    ALWAYS = "always"
+    ALLOWED = "allowed"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
     """A token the site knows. `transactions_max` None: any number at once."""
@@ -62,6 +84,8 @@ class TokenRecord:
     blocked: bool = False
     expires_at: datetime | None = None
     transactions_max: int | None = 1
+    holder: TokenHolder = TokenHolder.GUEST
+    whitelist: Whitelist = Whitelist.ALWAYS
 
 
 def authorize(record: TokenRecord | None, at: datetime, active_transactions: int) -> Authorization:

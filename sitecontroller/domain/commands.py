@@ -1,12 +1,27 @@
 """What people and HQ ask of the site: imperative values, executed by `controller.execute`."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sitecontroller.domain.queries import Query
+
+
+class Command:
+    """What `controller.execute` takes. Each block brings its own beside its values."""
+
+    __slots__ = ()
+
+
+class StationRequest:
+    """What `StationLink.ask` takes: one thing said to one station, in the domain's words."""
+
+    __slots__ = ()
+
 
 @dataclass(frozen=True, slots=True)
-class StartTransaction:
+class StartTransaction(Command):
     """Begin charging at an EVSE on a token."""
 
     station_id: str
@@ -16,14 +31,28 @@ class StartTransaction:
 
 
 @dataclass(frozen=True, slots=True)
-class StopTransaction:
+class StopTransaction(Command):
     """End a running transaction."""
 
     transaction_key: str
 
 
 @dataclass(frozen=True, slots=True)
-class UnlockConnector:
+class PauseCharging(Command):
+    """Hold a session at 0 A without ending it: for cars and stations that a stop would lock out."""
+
+    transaction_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeCharging(Command):
+    """Let a paused session go on."""
+
+    transaction_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockConnector(Command):
     """Release the cable."""
 
     station_id: str
@@ -39,24 +68,32 @@ class ResetType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ResetStation:
-    """Restart a station."""
+class ResetStation(Command):
+    """Restart a station, or one EVSE of a 2.x station that can do that."""
 
     station_id: str
     type: ResetType = ResetType.ON_IDLE
+    evse_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeAvailability:
-    """Take an EVSE (or, with `evse_id` None, the whole station) out of service or back."""
+class ChangeAvailability(Command):
+    """Take an EVSE (or, with `evse_id` None, the whole station) out of service or back.
+
+    What is out of service stays so over restarts, until it is put back. `connector_id`: one of the
+    connectors of a 2.x station's EVSE. `note` says why, `by` who.
+    """
 
     station_id: str
     evse_id: int | None
     operative: bool
+    connector_id: int | None = None
+    note: str = ""
+    by: str = "console"
 
 
 @dataclass(frozen=True, slots=True)
-class TriggerMessage:
+class TriggerMessage(Command):
     """Ask a station to send a message now; `message` is the 2.x name (StatusNotification, …)."""
 
     station_id: str
@@ -65,7 +102,7 @@ class TriggerMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class GetVariables:
+class GetVariables(Command):
     """Read settings: 1.6 keys, or 2.x "Component.Variable"; empty asks for all (1.6)."""
 
     station_id: str
@@ -73,7 +110,7 @@ class GetVariables:
 
 
 @dataclass(frozen=True, slots=True)
-class SetVariable:
+class SetVariable(Command):
     """Write one setting: a 1.6 key, or a 2.x "Component.Variable"."""
 
     station_id: str
@@ -82,7 +119,7 @@ class SetVariable:
 
 
 @dataclass(frozen=True, slots=True)
-class CallStation:
+class CallStation(Command):
     """A technician's raw OCPP call; the answer comes back raw."""
 
     station_id: str
@@ -91,7 +128,7 @@ class CallStation:
 
 
 @dataclass(frozen=True, slots=True)
-class AcceptStation:
+class AcceptStation(Command):
     """Admit a station from the "new stations" list (commissioning mode).
 
     `circuit_id` None: the main circuit. The electrician completes its wiring in site.toml.
@@ -102,34 +139,18 @@ class AcceptStation:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectStation:
+class RejectStation(Command):
     """Turn a station of the "new stations" list away until the commissioning window ends."""
 
     station_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class AcknowledgeAlarm:
+class AcknowledgeAlarm(Command):
     """A person has seen an alarm."""
 
     alarm_key: str
     by: str = "console"
-
-
-Command = (
-    StartTransaction
-    | StopTransaction
-    | UnlockConnector
-    | ResetStation
-    | ChangeAvailability
-    | TriggerMessage
-    | GetVariables
-    | SetVariable
-    | CallStation
-    | AcceptStation
-    | RejectStation
-    | AcknowledgeAlarm
-)
 
 
 class CommandState(StrEnum):
@@ -155,3 +176,30 @@ class CommandResult:
     state: CommandState
     reason: str | None = None
     answer: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """A command as it went: asked, answered by the station, seen to have its effect.
+
+    `kind` is the command's name, `parameters` what it asked for, without secrets.
+    """
+
+    command_id: str
+    kind: str
+    station_id: str | None
+    parameters: dict[str, str]
+    asked_at: datetime
+    state: CommandState
+    reason: str | None = None
+    answered_at: datetime | None = None
+    effect_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsQuery(Query):
+    """Commands since the controller started, newest first; of one station or of all."""
+
+    limit: int = 50
+    cursor: str | None = None
+    station_id: str | None = None

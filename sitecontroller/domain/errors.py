@@ -15,6 +15,7 @@ these.
         ├── ConnectionLost    the station's socket closed while a call was under way
         ├── CallTimeout       no answer from the station in time
         ├── CallRefused       the station answered CALLERROR
+        ├── Unsupported       this station, or its OCPP version, has no such function
         ├── MeterTimeout
         ├── MeterFault
         ├── NoTariff
@@ -121,6 +122,13 @@ class CallRefused(OperatingError):
         self.error_code = error_code
         self.description = description
         self.details = details
+
+
+class Unsupported(OperatingError):
+    """The station's OCPP version has no such message, or it said that it lacks it."""
+
+    code = "unsupported"
+    status = 409
 
 
 class MeterTimeout(OperatingError):

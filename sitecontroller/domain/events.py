@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sitecontroller.domain.alarm import Alarm
+from sitecontroller.domain.authorization import AuthorizationStatus
 from sitecontroller.domain.commands import CommandResult
 from sitecontroller.domain.metering import MeterReading
+from sitecontroller.domain.reservation import ReservationView
+from sitecontroller.domain.smart import ChargingNeeds
+from sitecontroller.domain.swap import BatterySwap
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import Transaction
 
@@ -82,11 +86,63 @@ class TransactionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TokensChanged:
+    """A card was added, changed or taken out; `id_token` None: many."""
+
+    id_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TariffChanged:
+    """The site has another price from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardRefused:
+    """A card was shown at a station and may not charge."""
+
+    station_id: str
+    id_token: str
+    status: AuthorizationStatus
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationChanged:
+    """A reservation was made, is held, used, or has ended."""
+
+    reservation: ReservationView
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsChanged:
     """The load management's picture of these EVSEs and circuits changed."""
 
     evse_keys: tuple[EvseKey, ...]
     circuit_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingNeedsTold:
+    """A car said what it needs; load management may plan with it."""
+
+    needs: ChargingNeeds
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityChanged:
+    """A session charges by its station's priority profile now, or no longer."""
+
+    station_id: str
+    transaction_id: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatterySwapped:
+    """A battery was given back or taken."""
+
+    swap: BatterySwap
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +168,14 @@ Event = (
     | MeterMeasured
     | MeterFailed
     | TransactionChanged
+    | TokensChanged
+    | TariffChanged
+    | CardRefused
+    | ReservationChanged
     | LimitsChanged
+    | ChargingNeedsTold
+    | PriorityChanged
+    | BatterySwapped
     | AlarmChanged
     | CommandFinished
 )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _STATION_ID = re.compile(r"[A-Za-z0-9*_=:+|@.-]{1,48}")
+_SEPARATORS = str.maketrans("", "", "-: ")
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
@@ -29,6 +30,12 @@ def is_station_id(text: str) -> bool:
 def fold(text: str) -> str:
     """The form under which station ids and card numbers are compared: trimmed, caseless."""
     return text.strip().casefold()
+
+
+def bare(text: str) -> str:
+    """The form under which contracts (eMAID) and MAC addresses are compared: separators count for
+    nothing either (ISO 15118-1 annex C; IEEE 802 writes hyphens, most cars colons)."""
+    return fold(text).translate(_SEPARATORS)
 
 
 def masked(id_token: str) -> str:

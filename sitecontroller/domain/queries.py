@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 
 
+class Query:
+    """What `controller.query` takes. Each block brings its own beside its values."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class TransactionsQuery:
+class TransactionsQuery(Query):
     """Transactions; `active` None: both running and ended."""
 
     limit: int = 50
@@ -13,7 +19,7 @@ class TransactionsQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmsQuery:
+class AlarmsQuery(Query):
     """Alarms, cleared ones too."""
 
     limit: int = 50
@@ -21,7 +27,7 @@ class AlarmsQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class TokensQuery:
+class TokensQuery(Query):
     """Tokens the site knows."""
 
     limit: int = 50
@@ -29,7 +35,7 @@ class TokensQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class JournalQuery:
+class JournalQuery(Query):
     """OCPP frames; `text` is searched in the frame, caseless."""
 
     limit: int = 50
@@ -37,6 +43,3 @@ class JournalQuery:
     station_id: str | None = None
     action: str | None = None
     text: str | None = None
-
-
-Query = TransactionsQuery | AlarmsQuery | TokensQuery | JournalQuery

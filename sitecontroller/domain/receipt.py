@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
-from sitecontroller.domain.errors import NoTariff
+from sitecontroller.domain.errors import Conflict, NoTariff
 from sitecontroller.domain.ids import masked
 from sitecontroller.domain.money import Money, minor_digits
 from sitecontroller.domain.rating import Price, PriceLine, VatLine
@@ -65,8 +65,14 @@ def receipt_document(
     time_zone: str,
     evse_code: str,
 ) -> ReceiptDocument:
-    """The receipt of a priced transaction; NoTariff where it has no price (never one over 0)."""
+    """The receipt of a priced transaction; NoTariff or Conflict where it has no price (never one
+    over 0)."""
     price, tariff = transaction.price, transaction.tariff
+    if tariff is not None and price is None:
+        raise Conflict(
+            f"transaction {transaction.key} has no price: its energy is unknown or can't be right",
+            remedy="Look at the charger's meter and agree with the driver; note it by hand",
+        )
     if price is None or tariff is None:
         raise NoTariff(
             f"transaction {transaction.key} has no price: no tariff was valid when it started",

@@ -12,6 +12,7 @@ class OcppVersion(StrEnum):
 
     V16 = "1.6"
     V201 = "2.0.1"
+    V21 = "2.1"
 
 
 class ConnectorStatus(StrEnum):
@@ -73,6 +74,8 @@ class StatusReported:
     error_code: str | None = None
     vendor_error_code: str | None = None
     info: str | None = None
+    vendor_id: str | None = None
+    """Whose `vendor_error_code` it is, where the station says so."""
     finishing: bool = False
     """A car is still plugged after its transaction (1.6 Finishing)."""
 

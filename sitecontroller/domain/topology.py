@@ -128,6 +128,8 @@ class ChargingStation:
     name: str = ""
     version_pin: str | None = None
     """OCPP version this station is held to ("1.6", "2.0.1"); None: the newest it offers."""
+    profile_min: int = 0
+    """The least security profile it may come with; what it once showed binds it all the same."""
 
 
 @dataclass(frozen=True, slots=True)

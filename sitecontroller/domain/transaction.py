@@ -97,6 +97,7 @@ class TransactionUpdated:
     offline: bool = False
     trigger_reason: str | None = None
     remote_start_id: int | None = None
+    reservation_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

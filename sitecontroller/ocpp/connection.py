@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import http
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -28,6 +29,10 @@ FRAGMENTS_MAX = 64
 """Of one message before they are joined: a million fragments of one byte cost no more."""
 GOING_AWAY = 1001
 FIN_TEXT = 0x81
+TLS_HANDSHAKE = b"\x16"
+"""The first byte of TLS (RFC 8446, 5.1); no HTTP request begins with it."""
+TLS_HANDSHAKE_S = 5.0
+TLS_SHUTDOWN_S = 2.0
 TCP_KEEP_ALIVE_S = 60
 """Finds a dead peer that neither pings nor polls reach, as before the first boot."""
 
@@ -41,6 +46,13 @@ class Gatehouse(Protocol):
     def malformed(self, connection: "StationConnection", reason: str, head: bytes) -> bool:
         """What was sent is no HTTP request. Whether to answer at all."""
 
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether TLS is spoken here at all."""
+
+    def secure(self, connection: "StationConnection", first: bytes) -> bool:
+        """The other end began TLS with these bytes. Call `upgrade` soon; False: drop it."""
+
     def closed(self, connection: "StationConnection") -> None:
         """The socket is closed."""
 
@@ -51,6 +63,12 @@ class StationConnection(ServerConnection):
     gatehouse: Gatehouse
     admitted: Any = None
     """Set by the server when the log-in succeeded."""
+    secured = False
+    """Whether TLS is spoken."""
+    address = ""
+    """The IP address at the other end."""
+    certificate: bytes | None = None
+    """What the other end showed in the TLS handshake, DER."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,17 +79,16 @@ class StationConnection(ServerConnection):
         self._head: bytearray | None = bytearray()
         self._turned_away = False
         self._refused = False
-
-    @property
-    def address(self) -> str:
-        """The IP address at the other end."""
-        peer = self.remote_address
-        return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        self._held: bytearray | None = None
+        """What comes through TLS before its handshake has returned; None: no handshake runs."""
+        self._lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the socket, unless there are too many."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         if not self.gatehouse.opened(self):
             self._turned_away = True
             transport.abort()
@@ -87,6 +104,12 @@ class StationConnection(ServerConnection):
             if not self._refused:
                 super().data_received(data)
             return
+        if self._held is not None:
+            self._held += data
+            return
+        if not self._head and not self.secured and data.startswith(TLS_HANDSHAKE):
+            self._begin_tls(data)
+            return
         self._head += data
         end = self._head.find(END_OF_HEAD)
         if end < 0 and len(self._head) <= HEAD_BYTES_MAX:
@@ -100,6 +123,52 @@ class StationConnection(ServerConnection):
             self._refuse(http.HTTPStatus.BAD_REQUEST, fault, received)
             return
         super().data_received(received)
+
+    def _begin_tls(self, first: bytes) -> None:
+        if not self.gatehouse.speaks_tls:
+            self._head = None
+            self._refuse(http.HTTPStatus.BAD_REQUEST, "TLS is off here", first)
+            return
+        self._held = bytearray()
+        self.transport.pause_reading()
+        if not self.gatehouse.secure(self, first):
+            self.transport.abort()
+
+    async def upgrade(self, first: bytes, context: ssl.SSLContext) -> None:
+        """Speak TLS from here on. Raises OSError (also ssl.SSLError) when it comes to nothing."""
+        plain, loop = self.transport, asyncio.get_running_loop()
+        if plain.is_closing():
+            raise ConnectionResetError("closed before TLS began")
+        handshake = loop.create_task(
+            loop.start_tls(
+                plain,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=TLS_HANDSHAKE_S,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_S,
+            )
+        )
+        try:
+            await asyncio.sleep(0)
+            # `start_tls` has put its own protocol in place and asked to be connected: after that
+            # it may be handed what was read before it came.
+            loop.call_soon(_feed, plain.get_protocol(), first)
+            secure = await handshake
+            if secure is None or secure.is_closing():
+                raise ConnectionResetError("closed during the TLS handshake")
+        except BaseException:
+            handshake.cancel()
+            plain.abort()
+            self.connection_lost(None)  # a handshake that is cut off tells nobody
+            raise
+        secure.set_write_buffer_limits(self.write_limit_high, self.write_limit_low)
+        session = secure.get_extra_info("ssl_object")
+        self.certificate = None if session is None else session.getpeercert(binary_form=True)
+        self.transport, self.secured = secure, True
+        held, self._held = self._held, None
+        if held:
+            self.data_received(bytes(held))
 
     def listen(self, on_frame: Callable[[bytes], None], on_lost: Callable[[], None]) -> None:
         """Hand each data frame on as it comes, without the library's queue: an answer to one of
@@ -132,14 +201,15 @@ class StationConnection(ServerConnection):
             self._on_frame(self._fragments.pop())
 
     def eof_received(self) -> None:
-        """The station half-closed its socket."""
-        if not self._turned_away:
+        """The station half-closed its socket; during a TLS handshake that closes it."""
+        if not self._turned_away and self._held is None:
             super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
-        if self._turned_away:
+        if self._turned_away or self._lost:
             return
+        self._lost = True
         super().connection_lost(exc)
         self.gatehouse.closed(self)
         if self._on_lost is not None:
@@ -153,7 +223,10 @@ class StationConnection(ServerConnection):
         self.transport.write(plain_response(status, f"{reason}\n").serialize())
         # Half-closed and drained until the time for opening is over: to close at once would send a
         # reset while the rest of the request arrives, and the answer would be lost with it.
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()  # TLS has no half
 
 
 def plain_response(status: http.HTTPStatus, text: str, **headers: str) -> Response:
@@ -215,6 +288,17 @@ class WebSocketWire:
     def abort(self) -> None:
         """Drop the TCP connection."""
         self._connection.transport.abort()
+
+
+def _feed(protocol: asyncio.BaseProtocol, received: bytes) -> None:
+    """Hand bytes to a protocol that fills a buffer of its own, as TLS does."""
+    assert isinstance(protocol, asyncio.BufferedProtocol), "start_tls left its place"
+    while received:
+        buffer = memoryview(protocol.get_buffer(len(received)))
+        size = min(len(buffer), len(received))
+        buffer[:size] = received[:size]
+        protocol.buffer_updated(size)
+        received = received[size:]
 
 
 def _text_head(size: int) -> bytes:

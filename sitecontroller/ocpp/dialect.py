@@ -6,13 +6,14 @@ wishes into the version's words. It keeps nothing that outlives the connection.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Protocol
 
 from sitecontroller.domain.authorization import IdToken
-from sitecontroller.domain.errors import CallRefused, CallTimeout, StationOffline
+from sitecontroller.domain.commands import StationRequest
+from sitecontroller.domain.errors import CallRefused, CallTimeout, StationOffline, Unsupported
 from sitecontroller.domain.ids import fold
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import (
@@ -24,6 +25,7 @@ from sitecontroller.domain.station import (
     StatusReported,
 )
 from sitecontroller.domain.topology import ChargingStation, Evse, LimitUnit
+from sitecontroller.ocpp.block import Answer, Block, Inbound, Request
 from sitecontroller.ocpp.commands import Priority
 from sitecontroller.ocpp.frames import CallFault, actions
 from sitecontroller.ocpp.measurands import (
@@ -34,7 +36,7 @@ from sitecontroller.ocpp.measurands import (
 from sitecontroller.ocpp.quirks import Quirks, model_key, quirks_of
 from sitecontroller.ocpp.setup import PAUSE_S_MIN, TIMEOUTS_MAX, Setting, SetUp, SetUpPlan
 from sitecontroller.ocpp.times import StationClock, format_time, parse_station_time
-from sitecontroller.ocpp.values import number, register_wh
+from sitecontroller.ocpp.values import number, register_wh, text
 from sitecontroller.ports import CallAnswer, StationLink
 from sitecontroller.services.background import Background
 from sitecontroller.services.inbound import StationServices
@@ -47,6 +49,8 @@ HOUSEKEEPING_DEADLINE_S = 10.0
 REMOTE_START_S = 300.0
 """A start on the same card this long after our remote start is its answer."""
 KNOWN_TRANSACTIONS_MAX = 200
+NOT_THERE = ("NotImplemented", "NotSupported")
+"""Error codes by which a station says that it lacks a message altogether."""
 
 AC_MEASURANDS = (
     "Energy.Active.Import.Register",
@@ -55,9 +59,6 @@ AC_MEASURANDS = (
     "Voltage",
 )
 DC_MEASURANDS = ("Energy.Active.Import.Register", "Power.Active.Import", "SoC")
-
-Answer = dict[str, Any]
-Inbound = Callable[[Any, Answer, datetime], Awaitable[Answer]]
 
 
 class RpcSession(Protocol):
@@ -93,8 +94,10 @@ class StationDialect(StationLink):
     """One connected station, whatever it speaks. `station` None: not in site.toml."""
 
     version: OcppVersion
-    inbound: ClassVar[dict[str, Inbound]]
-    """What stations may say, by action."""
+    core: ClassVar[dict[str, Inbound]]
+    """What stations may say of the core, by action."""
+    blocks: ClassVar[Block]
+    """What else they may say, and what else they may be asked."""
 
     def __init__(
         self,
@@ -106,20 +109,21 @@ class StationDialect(StationLink):
     ) -> None:
         self._session = session
         self._station = station
-        self._services = services
+        self.services = services
         self._time_zone = time_zone
-        self._boot: StationBooted | None = None
+        self.boot: StationBooted | None = None
         self._admitted = services.stations.admitted(self.station_id)
         self._ready = False
-        self._quirks = Quirks()
+        self.quirks = Quirks()
         self._clock = StationClock(services.clock.monotonic_s)
         self._register_checks: dict[int, RegisterCheck] = {}
         self._statuses: dict[int, ConnectorStatus] = {}
         self._evse_of_transaction: dict[str, int] = {}
         self._remote_starts: dict[int, _RemoteStart] = {}
-        self._background = Background()
+        self.background = Background()
         self._setting_up = False
         self._polling: asyncio.Task[None] | None = None
+        self._lacking: set[type[StationRequest]] = set()
         self.found_settings: dict[str, Setting] = {}
         """What the station told of its settings during set-up."""
 
@@ -142,13 +146,13 @@ class StationDialect(StationLink):
 
     def booted(self) -> bool:
         """Whether a BootNotification has been answered on this connection."""
-        return self._boot is not None
+        return self.boot is not None
 
     # what it says
 
     async def answer(self, action: str, payload: Answer, received_at: datetime) -> Answer:
         """The CALLRESULT's payload for one CALL. CallFault where there is none."""
-        step = self.inbound.get(action)
+        step = self.core.get(action) or self.blocks.inbound.get(action)
         if step is None:
             raise self._untaken(action)
         if not self._admitted and action not in ("BootNotification", "Heartbeat"):
@@ -159,11 +163,11 @@ class StationDialect(StationLink):
         return {"currentTime": self._tell_time()}
 
     async def _data_transfer(self, payload: Answer, received_at: datetime) -> Answer:
-        return {"status": "UnknownVendorId"}
-
-    async def _noted(self, payload: Answer, received_at: datetime) -> Answer:
-        """The journal has it; nothing follows from it."""
-        return {}
+        vendor = (text(payload.get("vendorId")) or "").casefold()
+        step = self.blocks.transfers.get(vendor)
+        if step is None:
+            return {"status": "UnknownVendorId"}
+        return await step(self, payload, received_at)
 
     def _untaken(self, action: str) -> CallFault:
         if action in actions(self.version):
@@ -172,11 +176,11 @@ class StationDialect(StationLink):
 
     async def _take_boot(self, boot: StationBooted) -> Answer:
         """Q12, Q13: calls may go out once this answer is written."""
-        self._boot = boot
-        self._quirks = quirks_of(boot)
-        verdict = await self._services.stations.booted(boot)
+        self.boot = boot
+        self.quirks = quirks_of(boot, self.services.settings.quirks)
+        verdict = await self.services.stations.booted(boot)
         accepted = verdict.status is RegistrationStatus.ACCEPTED
-        self._admitted = accepted and self._services.stations.admitted(self.station_id)
+        self._admitted = accepted and self.services.stations.admitted(self.station_id)
         if verdict.status is not RegistrationStatus.REJECTED:
             self._session.boot_answered()
         if self._admitted:
@@ -195,27 +199,27 @@ class StationDialect(StationLink):
             return
         if rebooted or not self._ready:
             self._ready = True
-            self._services.stations.ready(self, rebooted=rebooted)
+            self.services.stations.ready(self, rebooted=rebooted)
         if not self._setting_up:
             self._setting_up = True
-            self._background.spawn(self._set_up(), f"{self.station_id} set-up")
+            self.background.spawn(self._set_up(), f"{self.station_id} set-up")
 
     async def closed(self) -> None:
         """The connection is gone: nothing of it goes on."""
-        await self._background.close(within_s=0)
+        await self.background.close(within_s=0)
 
     def _tell_time(self) -> str:
         self._clock.told()
-        return self._format(self._services.clock.now())
+        return self.stamp(self.services.clock.now())
 
     # its EVSEs
 
     @property
-    def _evses(self) -> tuple[Evse, ...]:
+    def evses(self) -> tuple[Evse, ...]:
         return () if self._station is None else self._station.evses
 
     def _evse(self, evse_id: int | None) -> Evse | None:
-        return next((evse for evse in self._evses if evse.evse_id == evse_id), None)
+        return next((evse for evse in self.evses if evse.evse_id == evse_id), None)
 
     def _own_evse(self, evse_id: int) -> Evse:
         evse = self._evse(evse_id)
@@ -223,14 +227,14 @@ class StationDialect(StationLink):
         return evse
 
     def _only_evse_id(self) -> int | None:
-        return self._evses[0].evse_id if len(self._evses) == 1 else None
+        return self.evses[0].evse_id if len(self.evses) == 1 else None
 
     def _likeliest_evse_id(self) -> int:
         """Of a start that doesn't say where: the only EVSE, else one with a car, else the first."""
-        for evse in self._evses:
+        for evse in self.evses:
             if self._statuses.get(evse.evse_id) is ConnectorStatus.OCCUPIED:
                 return evse.evse_id
-        return self._evses[0].evse_id if self._evses else 1
+        return self.evses[0].evse_id if self.evses else 1
 
     def _note_transaction(self, transaction_id: str, evse_id: int) -> None:
         self._evse_of_transaction.pop(transaction_id, None)
@@ -238,21 +242,21 @@ class StationDialect(StationLink):
         while len(self._evse_of_transaction) > KNOWN_TRANSACTIONS_MAX:
             del self._evse_of_transaction[next(iter(self._evse_of_transaction))]
 
-    def _evse_of(self, transaction_id: str | None) -> int | None:
+    def evse_of(self, transaction_id: str | None) -> int | None:
         known = self._evse_of_transaction.get(transaction_id or "")
         return known if known is not None else self._only_evse_id()
 
     async def _report_status(self, report: StatusReported) -> None:
         self._statuses[report.evse_id] = report.status
-        await self._services.stations.status_reported(report)
+        await self.services.stations.status_reported(report)
 
     # time and readings
 
     @property
     def _missing_zone(self) -> tzinfo:
-        return self._time_zone if self._quirks.missing_zone_is_local else UTC
+        return self._time_zone if self.quirks.missing_zone_is_local else UTC
 
-    def _time(self, raw: object, received_at: datetime) -> StationTime:
+    def time_of(self, raw: object, received_at: datetime) -> StationTime:
         return parse_station_time(raw, received_at, missing_zone=self._missing_zone)
 
     def _fresh(self, raw: object, received_at: datetime) -> None:
@@ -261,12 +265,12 @@ class StationDialect(StationLink):
 
     def _station_now(self) -> datetime:
         """Now by the station's clock; by ours while that isn't known."""
-        return self._services.clock.now() + timedelta(seconds=self.clock_offset_s or 0)
+        return self.services.clock.now() + timedelta(seconds=self.clock_offset_s or 0)
 
-    def _format(self, at: datetime) -> str:
-        return format_time(at, self._quirks.timestamp_digits)
+    def stamp(self, at: datetime) -> str:
+        return format_time(at, self.quirks.timestamp_digits)
 
-    def _read(
+    def readings_of(
         self, meter_values: object, evse_id: int | None, received_at: datetime
     ) -> list[MeterReading]:
         return read_meter_values(
@@ -288,7 +292,7 @@ class StationDialect(StationLink):
         """Left out, and counted as a repair is (Q22)."""
         self._session.note_faults("readings", f"{name} out of bounds")
 
-    async def _measured(
+    async def measured(
         self, evse_id: int | None, readings: list[MeterReading], received_at: datetime
     ) -> None:
         """The live view gets what flows now: no samples from offline hours (Q33, Q34)."""
@@ -298,26 +302,26 @@ class StationDialect(StationLink):
         for reading in readings:
             time = StationTime(reading.at, reading.time_quality)
             if reading.context in LIVE_CONTEXTS and not self._clock.is_late(time, received_at):
-                self._services.metering.evse_measured(evse.key, reading)
+                self.services.metering.evse_measured(evse.key, reading)
         check = self._register_checks.setdefault(evse.evse_id, RegisterCheck())
         for factor in filter(None, [check.suspect_factor(reading) for reading in readings]):
             unit, wrong = ("kWh", "Wh") if factor > 0 else ("Wh", "kWh")
-            await self._services.stations.warn(
+            await self.services.stations.warn(
                 self.station_id,
                 f"EVSE {evse.evse_id}: its energy register looks like {unit} sent as {wrong}",
             )
 
-    def _card(self, token: IdToken | None) -> IdToken | None:
+    def card(self, token: IdToken | None) -> IdToken | None:
         """The card as the card says it: a model's suffix is cut off (Q23)."""
         if token is None:
             return None
-        serial_number = self._boot.serial_number if self._boot is not None else None
-        return IdToken(self._quirks.without_suffix(token.id_token, serial_number), token.type)
+        serial_number = self.boot.serial_number if self.boot is not None else None
+        return IdToken(self.quirks.without_suffix(token.id_token, serial_number), token.type)
 
     # what we say
 
     def _note_remote_start(self, evse_id: int, remote_start_id: int, token: str) -> None:
-        now_s = self._services.clock.monotonic_s()
+        now_s = self.services.clock.monotonic_s()
         self._remote_starts[evse_id] = _RemoteStart(remote_start_id, fold(token), now_s)
 
     def _remote_start_of(self, evse_id: int, token: IdToken | None) -> int | None:
@@ -325,11 +329,39 @@ class StationDialect(StationLink):
         asked = self._remote_starts.get(evse_id)
         if asked is None or token is None or asked.token != fold(token.id_token):
             return None
-        if self._services.clock.monotonic_s() - asked.at_s > REMOTE_START_S:
+        if self.services.clock.monotonic_s() - asked.at_s > REMOTE_START_S:
             return None
         return asked.remote_start_id
 
-    async def _say(
+    async def ask(self, request: StationRequest) -> CallAnswer:
+        """One request of a block. Unsupported when this version or this station has no such."""
+        step = self._step_for(type(request))
+        if step is None:
+            raise self._unsupported(type(request))
+        try:
+            return await step(self, request)
+        except CallRefused as refusal:
+            if refusal.error_code not in NOT_THERE:
+                raise
+            self._lacking.add(type(request))
+            raise self._unsupported(type(request)) from None
+
+    def supports(self, kind: type[StationRequest]) -> bool:
+        """Whether a request can be said in this version, and the station hasn't refused it as
+        something it doesn't have."""
+        return self._step_for(kind) is not None
+
+    def _step_for(self, kind: type[StationRequest]) -> Request | None:
+        return None if kind in self._lacking else self.blocks.requests.get(kind)
+
+    def _unsupported(self, kind: type[StationRequest]) -> Unsupported:
+        speaks = "" if kind in self.blocks.requests else f"speaks OCPP {self.version}, which "
+        return Unsupported(
+            f"{self.station_id} {speaks}has no {kind.__name__}",
+            remedy="Do it at the charger, or look for firmware that has it or a newer OCPP",
+        )
+
+    async def say(
         self,
         action: str,
         payload: Answer,
@@ -345,8 +377,21 @@ class StationDialect(StationLink):
         status = str(body.get("status", ""))
         return CallAnswer(status in accepted, status, body)
 
+    async def call_with(
+        self,
+        action: str,
+        payload: Answer,
+        priority: Priority = Priority.ATTENDANT,
+        *,
+        key: str | None = None,
+    ) -> Answer:
+        """One CALL whose answer has no status; the answer."""
+        return await self._session.call(
+            action, payload, priority=priority, deadline_s=self._deadline_s(priority), key=key
+        )
+
     def _deadline_s(self, priority: Priority) -> float:
-        ours_s = self._services.settings.call_timeout_s
+        ours_s = self.services.settings.call_timeout_s
         if priority is Priority.SAFETY:
             return min(SAFETY_DEADLINE_S, ours_s)
         if priority is Priority.HOUSEKEEPING:
@@ -384,11 +429,11 @@ class StationDialect(StationLink):
         """Q13, Q14. A station that came without a boot doesn't tell its EVSEs' states by itself;
         it is told nothing before it has said who it is."""
         try:
-            if self._boot is None:
-                for evse in self._evses:
+            if self.boot is None:
+                for evse in self.evses:
                     await asyncio.sleep(self._pause_s)
                     await self._ask_for("StatusNotification", evse.evse_id)
-            if self._boot is not None:
+            if self.boot is not None:
                 await asyncio.sleep(self._pause_s)
                 await self._configure()
         except StationOffline:
@@ -400,22 +445,22 @@ class StationDialect(StationLink):
 
     @property
     def _pause_s(self) -> float:
-        return max(self._quirks.command_pause_s, PAUSE_S_MIN)
+        return max(self.quirks.command_pause_s, PAUSE_S_MIN)
 
     async def _configure(self) -> None:
         set_up = SetUp(
             self.station_id,
-            model_key(self._boot),
+            model_key(self.boot),
             self._plan(),
             self,
-            self._services.stations,
+            self.services.stations,
             pause_s=self._pause_s,
         )
         await set_up.run()
         self.found_settings = set_up.found
         await self._check_settings()
         if set_up.interval_held is False and self._polling is None:
-            self._polling = self._background.spawn(
+            self._polling = self.background.spawn(
                 self._poll_meters(), f"{self.station_id} meter values"
             )
 
@@ -424,8 +469,8 @@ class StationDialect(StationLink):
         needs one every few seconds (load-management.md, "Readings of the cars")."""
         timeouts = 0
         while timeouts < TIMEOUTS_MAX:
-            await asyncio.sleep(self._services.settings.sample_interval_s)
-            for evse in self._evses:
+            await asyncio.sleep(self.services.settings.sample_interval_s)
+            for evse in self.evses:
                 try:
                     if not await self._ask_for("MeterValues", evse.evse_id):
                         return
@@ -440,16 +485,16 @@ class StationDialect(StationLink):
 
     async def _check_units(self, allowed: frozenset[LimitUnit]) -> None:
         """Q48: a limit in a unit that the station doesn't know would be ignored."""
-        for evse in self._evses:
+        for evse in self.evses:
             if allowed and evse.limit_unit not in allowed:
                 units = " and ".join(sorted(unit.value for unit in allowed))
-                await self._services.stations.warn(
+                await self.services.stations.warn(
                     self.station_id,
                     f"takes limits in {units}; set limit_unit of EVSE {evse.evse_id} to that",
                 )
 
     def _measurands(self) -> tuple[str, ...]:
         """What the EVSEs are asked to measure."""
-        kinds = {evse.supply.value for evse in self._evses}
+        kinds = {evse.supply.value for evse in self.evses}
         wanted = (AC_MEASURANDS if "AC" in kinds else ()) + (DC_MEASURANDS if "DC" in kinds else ())
         return tuple(dict.fromkeys(wanted))

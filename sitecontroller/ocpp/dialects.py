@@ -5,13 +5,15 @@ from datetime import UTC, tzinfo
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import ChargingStation
 from sitecontroller.ocpp.dialect import RpcSession
-from sitecontroller.ocpp.v2x import Station201
-from sitecontroller.ocpp.v16 import Station16
+from sitecontroller.ocpp.v2x.station import Station201
+from sitecontroller.ocpp.v2x.station21 import Station21
+from sitecontroller.ocpp.v16.station import Station16
 from sitecontroller.services.inbound import StationServices
 
 _DIALECTS: dict[OcppVersion, type[Station16] | type[Station201]] = {
     OcppVersion.V16: Station16,
     OcppVersion.V201: Station201,
+    OcppVersion.V21: Station21,
 }
 
 

@@ -32,6 +32,8 @@ class DoorLimits:
     total: Allowance = field(default_factory=lambda: Allowance(1024, 50))
     known: Allowance = field(default_factory=lambda: Allowance(30, 0.5))
     """Of one address with one id, once it was let in."""
+    tls: Allowance = field(default_factory=lambda: Allowance(300, 10))
+    """TLS handshakes of one address; those that end in a log-in cost nothing."""
     sockets_per_address: int = 600
     """Open connections that have not logged in yet."""
     sockets: int = 1500
@@ -46,6 +48,7 @@ class Door:
         self._stations = _Buckets(limits.station, now_s)
         self._total = _Buckets(limits.total, now_s)
         self._known = _Buckets(limits.known, now_s)
+        self._tls = _Buckets(limits.tls, now_s)
         self._sockets: Counter[str] = Counter()
         self.turned_away = 0
 
@@ -82,10 +85,20 @@ class Door:
             bucket.add(key, -1)
         return Ticket(tuple(wanted), pair)
 
-    def let_in(self, ticket: "Ticket") -> None:
+    def may_begin_tls(self, address: str) -> bool:
+        """Whether an address may have another TLS handshake now; False: drop it."""
+        if not self._tls.has_token(address):
+            self.turned_away += 1
+            return False
+        self._tls.add(address, -1)
+        return True
+
+    def let_in(self, ticket: "Ticket", tls_address: str | None = None) -> None:
         """The handshake succeeded: it costs nothing, and this pair is known from now on."""
         for bucket, key in ticket.taken:
             bucket.add(key, 1)
+        if tls_address is not None:
+            self._tls.add(tls_address, 1)
         self._known.add(ticket.pair, 0)
 
 

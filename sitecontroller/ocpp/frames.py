@@ -5,6 +5,7 @@ Payloads are plain dicts with the property names of the specification. Schemas a
 stamps wrong and the edge reads them leniently. Nothing else of that package is used.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -14,6 +15,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+from sitecontroller.domain.errors import FieldError, InvalidInput
 from sitecontroller.domain.station import OcppVersion
 
 CALL = 2
@@ -28,8 +30,9 @@ NO_MESSAGE_ID = "-1"
 DESCRIPTION_CHARS_MAX = 255
 """Of a CALLERROR's description (OCPP-J 1.6, 4.2.3)."""
 
-_FOLDERS = {OcppVersion.V16: "v16", OcppVersion.V201: "v201"}
-_REQUEST_ENDINGS = {OcppVersion.V16: "", OcppVersion.V201: "Request"}
+_FOLDERS = {OcppVersion.V16: "v16", OcppVersion.V201: "v201", OcppVersion.V21: "v21"}
+_REQUEST_ENDINGS = {OcppVersion.V16: "", OcppVersion.V201: "Request", OcppVersion.V21: "Request"}
+_ENDING = re.compile("(Request|Response)$")
 
 _CODES_OF_16 = {
     "FormatViolation": "FormationViolation",
@@ -86,14 +89,23 @@ def encode_error(
     )
 
 
+def encode_result_error(message_id: str, code: str, description: str) -> bytes:
+    """A CALLRESULTERROR (OCPP-J 2.1, 4.2.3): the answer to our CALL could not be read."""
+    text = description[:DESCRIPTION_CHARS_MAX]
+    return orjson.dumps([CALLRESULTERROR, message_id, code, text, {}])
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action of one version: the schemas of its CALL and CALLRESULT, and their checks."""
+    """One action of one version: the schemas of its CALL and CALLRESULT, and their checks.
+
+    `response` is None for what goes as a SEND and is never answered.
+    """
 
     request_schema: dict[str, Any]
-    response_schema: dict[str, Any]
+    response_schema: dict[str, Any] | None
     request: jsonschema_rs.Validator
-    response: jsonschema_rs.Validator
+    response: jsonschema_rs.Validator | None
 
 
 def action(version: OcppVersion, name: str) -> Action | None:
@@ -109,16 +121,56 @@ def request_validator(version: OcppVersion, name: str) -> jsonschema_rs.Validato
 
 
 def response_validator(version: OcppVersion, name: str) -> jsonschema_rs.Validator | None:
-    """Checks the payload of an action's CALLRESULT; None where the version has no such action."""
+    """Checks the payload of an action's CALLRESULT; None where it has none, or the version has no
+    such action."""
     known = action(version, name)
     return None if known is None else known.response
 
 
 @cache
 def actions(version: OcppVersion) -> frozenset[str]:
-    """Every action of a version."""
-    files = (file.name.removesuffix(".json") for file in _folder(version).iterdir())
-    return frozenset(name.removesuffix("Response") for name in files if name.endswith("Response"))
+    """Every action of a version, those without an answer too."""
+    return frozenset(_ENDING.sub("", name) for name in _schema_names(version))
+
+
+@cache
+def _answered(version: OcppVersion) -> tuple[str, ...]:
+    names = _schema_names(version)
+    return tuple(sorted(n.removesuffix("Response") for n in names if n.endswith("Response")))
+
+
+def _schema_names(version: OcppVersion) -> list[str]:
+    names = (file.name for file in _folder(version).iterdir())
+    return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
+
+def check_call(version: OcppVersion, name: str, payload: dict[str, Any]) -> None:
+    """Raises InvalidInput, with what to mend, unless this can be sent to a station as a CALL.
+
+    A transaction id that the station itself made too long is said back as it is (Q22).
+    """
+    known = action(version, name)
+    if known is None or known.response is None:
+        raise InvalidInput(
+            f"OCPP {version} has no action '{name}' that a station answers",
+            remedy="Choose an action that this version of OCPP has",
+            errors=(FieldError("action", f"is one of {', '.join(_answered(version))}"),),
+        )
+    if known.request.is_valid(payload):
+        return
+    if all(map(_is_long_transaction_id, known.request.iter_errors(payload))):
+        return
+    raise InvalidInput(
+        f"This is no valid {name} of OCPP {version}",
+        remedy=f"Mend the fields named; they are those of OCPP's own {name}",
+        errors=tuple(
+            FieldError(*found.split(": ", 1)) for found in violations(known.request, payload)
+        ),
+    )
+
+
+def _is_long_transaction_id(error: jsonschema_rs.ValidationError) -> bool:
+    return error.instance_path[-1:] == ["transactionId"] and error.schema_path[-1] == "maxLength"
 
 
 def violations(validator: jsonschema_rs.Validator, payload: Any, at_most: int = 5) -> list[str]:
@@ -139,20 +191,23 @@ _compiled: dict[OcppVersion, dict[str, Action]] = {version: {} for version in Oc
 def _compile(version: OcppVersion, name: str) -> Action | None:
     if name not in actions(version):
         return None
-    request = _schema(version, name + _REQUEST_ENDINGS[version])
+    request = _schema(version, name + _REQUEST_ENDINGS[version]) or _schema(version, name)
     response = _schema(version, name + "Response")
+    assert request is not None, f"{name} has no schema"
     _compiled[version][name] = Action(
         request,
         response,
         jsonschema_rs.validator_for(request, validate_formats=False),
-        jsonschema_rs.validator_for(response, validate_formats=False),
+        None if response is None else jsonschema_rs.validator_for(response, validate_formats=False),
     )
     return _compiled[version][name]
 
 
-def _schema(version: OcppVersion, name: str) -> dict[str, Any]:
-    text = (_folder(version) / f"{name}.json").read_text(encoding="utf-8-sig")
-    schema: dict[str, Any] = orjson.loads(text)
+def _schema(version: OcppVersion, name: str) -> dict[str, Any] | None:
+    file = _folder(version) / f"{name}.json"
+    if not file.is_file():
+        return None
+    schema: dict[str, Any] = orjson.loads(file.read_text(encoding="utf-8-sig"))
     return schema
 
 

@@ -1,4 +1,4 @@
-"""The gate: what may reach the JSON parser, and the three shapes of a frame behind it.
+"""The gate: what may reach the JSON parser, and the four shapes of a frame behind it.
 
 A frame passes (perhaps repaired), or is refused with the message id that could be read of it.
 Refused are size, depth, token count and numbers beyond 2^53; control characters, lone surrogates,
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import orjson
 
-from sitecontroller.ocpp.frames import CALL, CALLERROR, CALLRESULT
+from sitecontroller.ocpp.frames import CALL, CALLERROR, CALLRESULT, CALLRESULTERROR, SEND
 
 FRAME_BYTES_MAX = 256 * 1024
 REPAIR_BYTES_MAX = 32 * 1024
@@ -32,13 +32,15 @@ MessageId = str | int | float
 
 
 class InboundCall(NamedTuple):
-    """A CALL (2). `body` is the frame as it came."""
+    """A CALL (2), or a SEND (6), which nobody answers. `body` is the frame as it came."""
 
     message_id: MessageId
     action: str
     payload: dict[str, Any]
     body: bytes
     repairs: tuple[str, ...] = ()
+    unconfirmed: bool = False
+    """A SEND."""
 
 
 class InboundAnswer(NamedTuple):
@@ -53,26 +55,37 @@ class InboundAnswer(NamedTuple):
     repairs: tuple[str, ...] = ()
 
 
+class RefusedAnswer(NamedTuple):
+    """A CALLRESULTERROR (5): our answer to the station's CALL could not be taken."""
+
+    message_id: MessageId
+    error_code: str
+    description: str
+    repairs: tuple[str, ...] = ()
+
+
 class Refusal(NamedTuple):
     """A frame that goes no further. `message_id` None: unreadable. `code` as in OCPP 2.0.1.
 
     `answerable` is False for a broken answer to one of our calls: a CALLERROR answers CALLs only.
+    `since_21`: of a message type that OCPP 2.1 brought, and that isn't answered there either.
     """
 
     message_id: MessageId | None
     code: str
     reason: str
     answerable: bool = True
+    since_21: bool = False
 
 
-Frame = InboundCall | InboundAnswer | Refusal
+Frame = InboundCall | InboundAnswer | RefusedAnswer | Refusal
 
 
 def read(raw: bytes) -> Frame:
     """Bound, repair, parse and sort one frame."""
     reason = _out_of_bounds(raw)
     if reason is not None:
-        return Refusal(salvaged_id(raw), "FormatViolation", reason, not _is_answer(raw))
+        return _broken(raw, "FormatViolation", reason)
     repairs: tuple[str, ...] = ()
     try:
         if b"\\" in raw and _SUSPECT_ESCAPE.search(raw):
@@ -83,9 +96,7 @@ def read(raw: bytes) -> Frame:
             repaired, repairs = _repaired(raw[:REPAIR_BYTES_MAX])
             message = orjson.loads(repaired)
         except orjson.JSONDecodeError:
-            return Refusal(
-                salvaged_id(raw), "RpcFrameworkError", "The frame is not JSON", not _is_answer(raw)
-            )
+            return _broken(raw, "RpcFrameworkError", "The frame is not JSON")
     return _sorted(message, raw, repairs)
 
 
@@ -101,6 +112,18 @@ def salvaged_id(raw: bytes) -> MessageId | None:
     return found if _usable(found) else None
 
 
+def has_duplicate_keys(call: InboundCall) -> bool:
+    """Whether an object of the frame names a key twice; the last one counted. Not for hot paths."""
+    written = _STRING.sub(b"", call.body).count(b":")
+    return written > _keys(call.payload)
+
+
+def _keys(value: Any) -> int:
+    if type(value) is dict:
+        return len(value) + sum(map(_keys, value.values()))
+    return sum(map(_keys, value)) if type(value) is list else 0
+
+
 def _sorted(message: Any, raw: bytes, repairs: tuple[str, ...]) -> Frame:
     if type(message) is not list or not message:
         return Refusal(None, "RpcFrameworkError", "The frame is not a JSON array with elements")
@@ -112,7 +135,46 @@ def _sorted(message: Any, raw: bytes, repairs: tuple[str, ...]) -> Frame:
         if message_id is None:
             return Refusal(None, "RpcFrameworkError", "An answer without a message id", False)
         return _answer(kind, str(message_id), message, repairs)
-    return Refusal(message_id, "MessageTypeNotSupported", f"Message type {kind!r:.20} is unknown")
+    if kind == SEND:
+        return _send(message, raw, repairs)
+    if kind == CALLRESULTERROR and message_id is not None:
+        return _refused_answer(message_id, message, repairs)
+    return unknown_type(message_id, kind, since_21=kind == CALLRESULTERROR)
+
+
+def unknown_type(message_id: MessageId | None, kind: object, *, since_21: bool = False) -> Refusal:
+    """A message of a type that the version at hand has not."""
+    reason = f"Message type {kind!r:.20} is unknown"
+    return Refusal(message_id, "MessageTypeNotSupported", reason, since_21=since_21)
+
+
+def _send(message: list[Any], raw: bytes, repairs: tuple[str, ...]) -> InboundCall | Refusal:
+    """A SEND has the shape of a CALL (OCPP-J 2.1, 4.2.4)."""
+    found = _call(message, raw, repairs)
+    if isinstance(found, InboundCall):
+        return found._replace(unconfirmed=True)
+    return found._replace(code="MessageTypeNotSupported", since_21=True)
+
+
+def _refused_answer(
+    message_id: MessageId, message: list[Any], repairs: tuple[str, ...]
+) -> RefusedAnswer:
+    code, description = (*message[2:4], None, None)[:2]
+    return RefusedAnswer(
+        message_id,
+        code if type(code) is str and code else "GenericError",
+        description if type(description) is str else "",
+        repairs,
+    )
+
+
+def _broken(raw: bytes, code: str, reason: str) -> Refusal:
+    """Of a frame that can't be parsed; its type decides whether anybody waits for an answer."""
+    match = _UNANSWERED.match(raw[:ID_SEARCH_BYTES])
+    kind = int(match[1]) if match is not None else CALL
+    is_answer = kind in (CALLRESULT, CALLERROR)
+    since_21 = kind in (CALLRESULTERROR, SEND)
+    return Refusal(salvaged_id(raw), code, reason, not is_answer, since_21)
 
 
 def _call(message: list[Any], raw: bytes, repairs: tuple[str, ...]) -> InboundCall | Refusal:
@@ -232,7 +294,7 @@ def _magnitude(number: bytes) -> float:
 # Repairs. Reached only by frames that the parser rejects, or that escape control characters.
 
 _ID = re.compile(rb'\s*\[\s*-?[0-9.]+\s*,\s*("(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?)\s*[,\]]')
-_IS_ANSWER = re.compile(rb"\s*\[\s*[34]\s*[,\]]")
+_UNANSWERED = re.compile(rb"\s*\[\s*([3-6])\s*[,\]]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LINE_CHARACTERS = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _SUSPECT_ESCAPE = re.compile(rb"\\u(?:00[01]|[dD][89a-fA-F])")
@@ -278,7 +340,3 @@ def _clean_escape(escape: re.Match[str]) -> str:
     if code < 0x20 and code not in (0x09, 0x0A, 0x0D):
         return ""
     return "\\ufffd" if 0xD800 <= code <= 0xDFFF else escape[0]
-
-
-def _is_answer(raw: bytes) -> bool:
-    return _IS_ANSWER.match(raw[:ID_SEARCH_BYTES]) is not None

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from sitecontroller.domain.errors import CallRefused, OperatingError
 from sitecontroller.ocpp.commands import HOUSEKEEPING_GAP_S
+from sitecontroller.ocpp.intake import Handling
 from sitecontroller.ports import StationLink
 
 
@@ -86,6 +88,10 @@ class LinkTraits:
     login_names: tuple[str, ...] = ()
     """User names of Basic auth beside the station's id (Q07)."""
     command_gap_s: float = HOUSEKEEPING_GAP_S
+    requests: Handling = Handling.REPAIR
+    """What is done with its messages that break their schema."""
+    answers: Handling = Handling.REPAIR
+    """The same for its answers to ours."""
 
 
 class Liveness:
@@ -116,3 +122,14 @@ class Liveness:
                 self.heard_s = self._loop.time()
             else:
                 unanswered += 1
+
+
+async def is_answered(call: Awaitable[object]) -> bool:
+    """Whether the station answers, be it with a refusal."""
+    try:
+        await call
+    except CallRefused:
+        return True
+    except OperatingError:
+        return False
+    return True

@@ -11,10 +11,18 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sitecontroller.domain.metering import MeterReading, ReadingContext
-from sitecontroller.domain.topology import NOMINAL_V, UNKNOWN_PHASES, Evse, PerPhase, Supply
+from sitecontroller.domain.topology import (
+    NOMINAL_V,
+    UNKNOWN_PHASES,
+    Evse,
+    LimitUnit,
+    PerPhase,
+    Supply,
+)
 from sitecontroller.ocpp.times import parse_station_time
 from sitecontroller.ocpp.values import ENERGY_WH_MAX, integer
 
@@ -30,6 +38,9 @@ STATE_OF_CHARGE = "SoC"
 ELEMENTS_MAX = 500
 """Meter values, and sampled values of each, that one message may bring; the rest is left."""
 MULTIPLIER_MAX = 12
+WORD_CHARACTERS_MAX = 60
+KINDS_KEPT = 2048
+"""A site's stations say some dozens."""
 SIGNED_CHARACTERS_MAX = 16_384
 
 POWER_W_MAX = 1e8
@@ -65,13 +76,21 @@ Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Sample:
-    """One sampled value, in canonical units; `terminal` None is the total."""
+class _Kind:
+    """What a sampled value is of; `terminal` None is the total, `factor` leads to the canonical
+    unit."""
 
     measurand: str
     terminal: int | None
     context: ReadingContext
     location: str
+    factor: float
+
+
+class _Sample(NamedTuple):
+    """One sampled value, in canonical units."""
+
+    kind: _Kind
     value: float
 
 
@@ -94,10 +113,14 @@ def read_meter_values(
         blank = MeterReading(time.at, time_quality=time.quality)
         sampled = list(_dicts(element.get("sampledValue")))
         samples = [s for item in sampled if (s := _sample(item, out_of_bounds)) is not None]
-        signed = {_context(item): text for item in sampled if (text := _signed_data(item))}
-        contexts = dict.fromkeys([sample.context for sample in samples] + list(signed))
+        signed = {
+            _context_of(item.get("context")): text
+            for item in sampled
+            if (text := _signed_data(item))
+        }
+        contexts = dict.fromkeys([sample.kind.context for sample in samples] + list(signed))
         for context in contexts:
-            of_context = [sample for sample in samples if sample.context is context]
+            of_context = [sample for sample in samples if sample.kind.context is context]
             reading = _reading(blank, of_context, evse, out_of_bounds)
             reading = replace(reading, context=context, signed_data=signed.get(context))
             if reading != replace(blank, context=context):
@@ -111,17 +134,17 @@ def _reading(
     """Samples of one instant and context, each (measurand, phase) from its best location."""
     found: dict[tuple[str, int | None], _Sample] = {}
     for sample in samples:
-        key = (sample.measurand, sample.terminal)
+        key = (sample.kind.measurand, sample.kind.terminal)
         if key not in found or _rank(sample) < _rank(found[key]):
             found[key] = sample
     if evse is not None and evse.supply is Supply.DC:
         # At a DC outlet these are the car's volts and amperes, not the grid's.
         for name in (CURRENT_IMPORT, VOLTAGE):
-            found = {k: s for k, s in found.items() if k[0] != name or s.location == "inlet"}
+            found = {k: s for k, s in found.items() if k[0] != name or s.kind.location == "inlet"}
     values = {key: sample.value for key, sample in found.items()}
     return replace(
         blank,
-        current_a=_phases(values, CURRENT_IMPORT, evse),
+        current_a=_currents(values, evse),
         voltage_v=_phases(values, VOLTAGE, evse),
         power_phase_w=_phases(values, POWER_IMPORT, evse),
         power_w=_total(values, POWER_IMPORT, evse, out_of_bounds),
@@ -150,6 +173,28 @@ def _phases(
             return UNKNOWN_PHASES
         terminals = [single, None, None]
     return evse.phase_map.to_site((terminals[0], terminals[1], terminals[2]))
+
+
+def _currents(values: dict[tuple[str, int | None], float], evse: Evse | None) -> PerPhase:
+    """Currents on the site's phases; one without a phase is the most that any of them carries.
+
+    MicroOcpp, and much that is built on it, names no phase. Such a value is one conductor's, or
+    the sum of all: no phase carries more, and load management counts on both sides with it. An
+    outlet told in watts is believed to use several phases only if its power says so: told 18 A
+    for three, a car on one would take them all.
+    """
+    said = _phases(values, CURRENT_IMPORT, evse)
+    total_a = values.get((CURRENT_IMPORT, _TOTAL))
+    if evse is None or evse.supply is Supply.DC or total_a is None:
+        return said
+    if any(value is not None for value in said):
+        return said
+    power_w = values.get((POWER_IMPORT, _TOTAL))
+    several_w = (evse.phase_count - 0.5) * NOMINAL_V * abs(total_a)
+    on_all = evse.limit_unit is LimitUnit.A or (power_w is not None and power_w >= several_w)
+    count = evse.phase_count if on_all else 1
+    first, second, third = (total_a if number < count else None for number in range(3))
+    return evse.phase_map.to_site((first, second, third))
 
 
 def _total(
@@ -182,26 +227,64 @@ def _smallest(values: dict[tuple[str, int | None], float], measurand: str) -> fl
 
 
 def _rank(sample: _Sample) -> int:
-    return _LOCATIONS.index(sample.location) if sample.location in _LOCATIONS else 99
+    location = sample.kind.location
+    return _LOCATIONS.index(location) if location in _LOCATIONS else 99
 
 
 def _sample(item: dict[str, Any], out_of_bounds: Told) -> _Sample | None:
     """One sampled value; None if it is empty, unreadable, signed or of no use to us."""
-    measurand = _MEASURANDS.get(_word(item.get("measurand")) or ENERGY_IMPORT.casefold())
-    phase = _word(item.get("phase"))
-    terminal = _TERMINALS.get(phase) if phase else _TOTAL
-    if measurand is None or (phase and terminal is None):
-        return None
-    location = _word(item.get("location")) or "outlet"
-    if measurand != STATE_OF_CHARGE and location not in _LOCATIONS:
-        return None
-    if _word(item.get("format")) == "signeddata":
+    unit, multiplier = item.get("unit"), 0
+    of_measure = item.get("unitOfMeasure")
+    if isinstance(of_measure, dict):
+        unit = of_measure.get("unit", unit)
+        multiplier = integer(of_measure.get("multiplier")) or 0
+    kind = _kind(
+        _short(item.get("measurand")),
+        _short(item.get("phase")),
+        _short(item.get("context")),
+        _short(item.get("location")),
+        _short(item.get("format")),
+        _short(unit),
+        multiplier,
+    )
+    if kind is None:
         return None
     number = _number(item.get("value"))
     if number is None:
         return None
-    value = _bounded(measurand, number * _factor(item), out_of_bounds)
-    return None if value is None else _Sample(measurand, terminal, _context(item), location, value)
+    value = _bounded(kind.measurand, number * kind.factor, out_of_bounds)
+    return None if value is None else _Sample(kind, value)
+
+
+@lru_cache(maxsize=KINDS_KEPT)
+def _kind(
+    measurand: str,
+    phase: str,
+    context: str,
+    location: str,
+    encoding: str,
+    unit: str,
+    multiplier: int,
+) -> _Kind | None:
+    """What a sampled value says of itself; None if it is signed or of no use to us. A station says
+    the same with every reading."""
+    known = _MEASURANDS.get(_word(measurand) or ENERGY_IMPORT.casefold())
+    terminal = _TERMINALS.get(_word(phase)) if _word(phase) else _TOTAL
+    if known is None or (_word(phase) and terminal is None):
+        return None
+    place = _word(location) or "outlet"
+    if known != STATE_OF_CHARGE and place not in _LOCATIONS:
+        return None
+    if _word(encoding) == "signeddata":
+        return None
+    return _Kind(known, terminal, _context_of(context), place, _factor(unit, multiplier))
+
+
+def _short(value: object) -> str:
+    """A word as it was written; one too long for any we know is as good as another."""
+    if not isinstance(value, str):
+        return ""
+    return value if len(value) <= WORD_CHARACTERS_MAX else "?"
 
 
 def _number(value: object) -> float | None:
@@ -217,19 +300,13 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _factor(item: dict[str, Any]) -> float:
+def _factor(unit: str, multiplier: int) -> float:
     """To the canonical unit; NaN if it can't be one. A unit's prefix counts, its base is the
     measurand's own: 2.x serialisers fill in the schema's default "Wh" for volts and amperes too.
     """
-    of_measure = item.get("unitOfMeasure")
-    multiplier = 0
-    unit = item.get("unit")
-    if isinstance(of_measure, dict):
-        unit = of_measure.get("unit", unit)
-        multiplier = integer(of_measure.get("multiplier")) or 0
-        if abs(multiplier) > MULTIPLIER_MAX:
-            return math.nan
-    text = unit.strip() if isinstance(unit, str) else ""
+    if abs(multiplier) > MULTIPLIER_MAX:
+        return math.nan
+    text = unit.strip()
     scale = 1.0
     if text[:1] in ("k", "K") and text.casefold() in ("kwh", "kw", "kv", "ka"):
         scale = 1000.0
@@ -241,8 +318,8 @@ def _factor(item: dict[str, Any]) -> float:
     return scale * 10.0**multiplier if multiplier >= 0 else scale / 10.0**-multiplier
 
 
-def _context(item: dict[str, Any]) -> ReadingContext:
-    word = _word(item.get("context"))
+def _context_of(said: object) -> ReadingContext:
+    word = _word(said)
     if not word:
         return ReadingContext.PERIODIC
     return _CONTEXTS.get(word, ReadingContext.OTHER)

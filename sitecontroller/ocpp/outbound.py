@@ -4,18 +4,30 @@ A version brings its words: names of fields, payloads, and how it is asked for a
 at safety priority with one key for each EVSE, so that a newer one takes the place of one waiting.
 """
 
+import logging
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar
 
+from sitecontroller.domain.errors import CallRefused, Conflict
 from sitecontroller.domain.topology import Evse, LimitUnit
 from sitecontroller.ocpp import profiles
+from sitecontroller.ocpp.block import Answer
 from sitecontroller.ocpp.commands import Priority
-from sitecontroller.ocpp.dialect import Answer, StationDialect
-from sitecontroller.ocpp.profiles import ChargingProfile, Purpose
+from sitecontroller.ocpp.dialect import NOT_THERE, StationDialect
+from sitecontroller.ocpp.ladder import Ladder, Rung, Way, rungs
+from sitecontroller.ocpp.profiles import ChargingProfile, Kind, Purpose
+from sitecontroller.ocpp.quirks import model_key
 from sitecontroller.ocpp.values import sendable_token, table
 from sitecontroller.ports import CallAnswer, ChargingLimit, ScheduledLimit
 
+log = logging.getLogger(__name__)
+
 COMPOSITE_DURATION_S = 900
+SETS_LIMITS = ("SetChargingProfile", "UpdateDynamicSchedule")
 ACCEPTED_OR_LATER = ("Accepted", "Scheduled")
+_PLACES = {Way.TX_DEFAULT: Purpose.TX_DEFAULT, Way.STATION_MAXIMUM: Purpose.STATION_MAXIMUM}
+"""Where a higher stack level than ours would take a limit's place."""
 
 
 class OutboundDialect(StationDialect):
@@ -31,6 +43,7 @@ class OutboundDialect(StationDialect):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._phases_sent: dict[int, int] = {}
+        self._ladder: Ladder | None = None
         self._fallbacks: dict[int, tuple[float, int]] = {}
         """Current and number of phases last set, by EVSE."""
 
@@ -42,13 +55,12 @@ class OutboundDialect(StationDialect):
     async def _write(self, name: str, value: str, priority: Priority) -> CallAnswer:
         raise NotImplementedError
 
-    async def _change_availability(self, evse_id: int | None, *, operative: bool) -> CallAnswer:
+    async def _change_availability(
+        self, evse_id: int | None, *, operative: bool, connector_id: int | None = None
+    ) -> CallAnswer:
         raise NotImplementedError
 
     def _profile_payload(self, evse_id: int, profile: ChargingProfile) -> Answer:
-        raise NotImplementedError
-
-    def _lease_purpose(self, limit: ChargingLimit) -> Purpose:
         raise NotImplementedError
 
     async def _is_flat(self) -> bool:
@@ -58,11 +70,15 @@ class OutboundDialect(StationDialect):
 
     # requests
 
-    def _sendable(self, id_token: str) -> str:
+    def after_reply(self, callback: Callable[[], None]) -> None:
+        """Run `callback` once the answer that is being made now has been written."""
+        self._session.after_reply(callback)
+
+    def sendable(self, id_token: str) -> str:
         return sendable_token(
             id_token,
-            characters=self._quirks.id_token_characters,
-            length_max=self._quirks.id_token_length_max,
+            characters=self.quirks.id_token_characters,
+            length_max=self.quirks.id_token_length_max,
         )
 
     async def trigger(self, message: str, evse_id: int | None) -> CallAnswer:
@@ -80,14 +96,18 @@ class OutboundDialect(StationDialect):
         """For set-up."""
         return (await self._write(name, value, Priority.HOUSEKEEPING)).accepted
 
-    async def change_availability(self, evse_id: int | None, *, operative: bool) -> CallAnswer:
+    async def change_availability(
+        self, evse_id: int | None, *, operative: bool, connector_id: int | None = None
+    ) -> CallAnswer:
         """One EVSE or all; where the station refuses the whole, each by itself (Q55)."""
-        answer = await self._change_availability(evse_id, operative=operative)
+        answer = await self._change_availability(
+            evse_id, operative=operative, connector_id=connector_id
+        )
         if evse_id is not None or answer.accepted:
             return answer
         answers = [
             await self._change_availability(evse.evse_id, operative=operative)
-            for evse in self._evses
+            for evse in self.evses
         ]
         refused = [single for single in answers if not single.accepted]
         return (refused or answers or [answer])[0]
@@ -102,69 +122,210 @@ class OutboundDialect(StationDialect):
 
     def _fallback(self, evse: Evse, current_a: float | None = None) -> ChargingProfile:
         """`current_a` None: what was last set, or stands in site.toml."""
-        in_watts = evse.limit_unit is LimitUnit.W
-        configured = (evse.fallback_a, 1 if in_watts else evse.phase_count)
-        set_a, phase_count = self._fallbacks.get(evse.evse_id, configured)
+        set_a, phase_count = self._fallback_of(evse)
         return profiles.fallback(
             evse,
             set_a if current_a is None else current_a,
             phase_count,
             station_now=self._station_now(),
-            integer=self._quirks.integer_limits,
+            integer=self.quirks.integer_limits,
         )
+
+    def _fallback_of(self, evse: Evse) -> tuple[float, int]:
+        """Current and number of phases last set, or those of site.toml."""
+        in_watts = evse.limit_unit is LimitUnit.W
+        configured = (evse.fallback_a, 1 if in_watts else evse.phase_count)
+        return self._fallbacks.get(evse.evse_id, configured)
 
     async def set_station_maximum(self, current_a: float) -> CallAnswer:
-        """The station's maximum, on EVSE 0."""
-        profile = profiles.station_maximum(
-            self._evses,
+        """The station's maximum, on EVSE 0. Where its only EVSE's limits stand there, the fallback
+        does: no reconnect lets more flow."""
+        if (await self._known_ladder()).rung.way is Way.STATION_MAXIMUM:
+            return await self._set_profile(0, self._fallback_maximum(), "maximum")
+        return await self._set_profile(0, self._station_maximum(current_a), "maximum")
+
+    def _fallback_maximum(self) -> ChargingProfile:
+        return self._station_maximum(*self._fallback_of(self.evses[0]))
+
+    def _station_maximum(self, current_a: float, phase_count: int | None = None) -> ChargingProfile:
+        return profiles.station_maximum(
+            self.evses,
             current_a,
+            phase_count,
             station_now=self._station_now(),
-            integer=self._quirks.integer_limits,
+            integer=self.quirks.integer_limits,
         )
-        return await self._set_profile(0, profile, "maximum")
+
+    @property
+    def station_now(self) -> datetime:
+        """By the station's clock."""
+        return self._station_now()
+
+    def profile_of(self, evse_id: int, profile: ChargingProfile) -> Answer:
+        """A 2.x ChargingProfile by itself, for a message that carries one."""
+        found: Answer = self._profile_payload(evse_id, profile)["chargingProfile"]
+        return found
+
+    def own_profile_ids(self) -> frozenset[int]:
+        """The numbers of load management's profiles in this station."""
+        numbers = [profiles.STATION_MAXIMUM_ID]
+        for evse in self.evses:
+            numbers += [profiles.fallback_id(evse.evse_id), profiles.lease_id(evse.evse_id)]
+        return frozenset(self.profile_id(number) for number in numbers)
+
+    async def call(self, action: str, payload: Answer) -> Answer:
+        """A technician's raw call; none that lets more flow than load management counts on."""
+        cleared = payload.get(self.PROFILE_ID_FIELD)
+        is_foreign = isinstance(cleared, int) and cleared not in self.own_profile_ids()
+        clears_ours = action == "ClearChargingProfile" and not is_foreign
+        if self.evses and (action in SETS_LIMITS or clears_ours):
+            raise Conflict(
+                f"{action} is not sent as it is: {self.station_id} is under load management",
+                remedy="Use charging profiles, which are checked, or name one that isn't ours",
+            )
+        return await super().call(action, payload)
+
+    def profile_id(self, number: int) -> int:
+        """What one of our profiles is called in this station; `number` as in `profiles`."""
+        return number
+
+    def may_raise(self, evse_id: int) -> bool:
+        """Whether it takes a higher limit now."""
+        return True
 
     async def set_limit(self, limit: ChargingLimit) -> CallAnswer:
-        """A limit for the running transaction, ending by the station's clock.
+        """A limit for the running transaction, ending by the station's clock where that works.
 
-        A station with one stack level gets it in the place of its fallback, which follows it.
+        Refused in one way it is told in the next (Q44), each once.
         """
+        ladder = await self._known_ladder()
+        answer = await self._told(limit, ladder.rung)
+        for _ in range(len(ladder) - 1):
+            # One NotImplemented says it of every profile; a setting of the maker's may still help.
+            knows_none = answer.status == "NotImplemented" and not self.quirks.limit_setting
+            if answer.accepted or knows_none:
+                return answer
+            refused = ladder.rung
+            rung = ladder.climb()
+            log.info(
+                "%s: refuses limits by %s, tried by %s", self.station_id, refused.name, rung.name
+            )
+            answer = await self._told(limit, rung)
+        if not answer.accepted:
+            ladder.climb()
+        return answer
+
+    async def _told(self, limit: ChargingLimit, rung: Rung) -> CallAnswer:
+        """The limit in one way; an error that says "I have no such thing" is a refusal too."""
+        try:
+            return await self._tell(limit, rung)
+        except CallRefused as refusal:
+            if refusal.error_code in NOT_THERE:
+                return CallAnswer(False, refusal.error_code, {})
+            raise
+
+    async def _tell(self, limit: ChargingLimit, rung: Rung) -> CallAnswer:
         evse = self._own_evse(limit.evse_id)
+        self._phases_sent[evse.evse_id] = limit.phase_count
+        if rung.way is Way.SETTING:
+            return await self._write(
+                self.quirks.limit_setting, str(int(limit.current_a)), Priority.SAFETY
+            )
+        if rung.way is Way.STATION_MAXIMUM:
+            profile = self._station_maximum(limit.current_a, limit.phase_count)
+            return await self._set_profile(0, profile, f"limit-{evse.evse_id}")
+        in_tx = rung.way is Way.TX and limit.transaction_id is not None
+        clock_known = self.clock_offset_s is not None and rung.kind is Kind.ABSOLUTE
         profile = profiles.lease(
             evse,
             limit.current_a,
             limit.phase_count,
-            purpose=self._lease_purpose(limit),
-            lease_s=limit.lease_s,
-            station_now=self._station_now() if self.clock_offset_s is not None else None,
+            purpose=Purpose.TX if in_tx else Purpose.TX_DEFAULT,
+            lease_s=limit.lease_s if rung.leases else None,
+            station_now=self._station_now() if clock_known else None,
             transaction_id=limit.transaction_id,
-            integer=self._quirks.integer_limits,
+            integer=self.quirks.integer_limits,
         )
-        if await self._is_flat():
+        if not in_tx and await self._is_flat():
             profile = profiles.before(profile, self._fallback(evse, limit.fallback_a))
-        self._phases_sent[evse.evse_id] = limit.phase_count
         return await self._set_profile(evse.evse_id, profile, f"limit-{evse.evse_id}")
+
+    async def limits_stand_in(self, purpose: str) -> bool:
+        """Whether a profile of somebody else with this 2.x purpose would stand over our limits."""
+        place = _PLACES.get((await self._known_ladder()).rung.way)
+        return place is not None and place.value == purpose
+
+    @property
+    def holds_leases(self) -> bool:
+        """Whether the way in use lets a limit end by itself."""
+        return self._ladder is None or self._ladder.rung.leases
+
+    def limit_obeyed(self, evse_id: int) -> None:
+        """Q44: remember the way for this model and firmware, once it was seen to work."""
+        ladder = self._ladder
+        if ladder is not None and ladder.worked():
+            log.info("%s: limits by %s are obeyed", self.station_id, ladder.rung.name)
+            kept = self.services.stations.remember(self._ladder_key, ladder.rung.name)
+            self.background.spawn(kept, f"{self.station_id} way of limits")
+
+    def limit_disobeyed(self, evse_id: int) -> None:
+        """Q44: a way that a station of this model has obeyed is not given up for one car."""
+        ladder = self._ladder
+        if ladder is None or ladder.proven:
+            return
+        before, after = ladder.rung, ladder.climb()
+        log.warning(
+            "%s: does not obey limits by %s, tried by %s", self.station_id, before.name, after.name
+        )
+
+    async def _known_ladder(self) -> Ladder:
+        if self._ladder is None:
+            remembered = await self.services.stations.remembered(self._ladder_key)
+            ways = rungs(
+                self.version,
+                evse_count=len(self.evses),
+                has_setting=bool(self.quirks.limit_setting),
+                first_name=self.quirks.limits_by,
+            )
+            self._ladder = Ladder(ways, remembered)
+        return self._ladder
+
+    @property
+    def _ladder_key(self) -> str:
+        return f"limits-by/{model_key(self.boot)}"
 
     async def _set_profile(self, evse_id: int, profile: ChargingProfile, key: str) -> CallAnswer:
         payload = self._profile_payload(evse_id, profile)
-        return await self._say("SetChargingProfile", payload, priority=Priority.SAFETY, key=key)
+        return await self.say("SetChargingProfile", payload, priority=Priority.SAFETY, key=key)
 
     async def clear_limit(self, evse_id: int) -> CallAnswer:
-        """Unknown is an answer too: there was none."""
+        """Unknown is an answer too: there was none. What the next car may draw is its fallback."""
+        fallback_a, self._phases_sent[evse_id] = self._fallback_of(self._own_evse(evse_id))
+        way = (await self._known_ladder()).rung.way
+        if way is Way.SETTING:
+            return await self._write(
+                self.quirks.limit_setting, str(int(fallback_a)), Priority.SAFETY
+            )
+        if way is Way.STATION_MAXIMUM:
+            return await self._set_profile(0, self._fallback_maximum(), f"limit-{evse_id}")
         if await self._is_flat():
             profile = self._fallback(self._own_evse(evse_id))
             return await self._set_profile(evse_id, profile, f"limit-{evse_id}")
-        return await self._say(
+        return await self.say(
             "ClearChargingProfile",
-            {self.PROFILE_ID_FIELD: profiles.lease_id(evse_id)},
+            {self.PROFILE_ID_FIELD: self.profile_id(profiles.lease_id(evse_id))},
             accepted=("Accepted", "Unknown"),
             priority=Priority.SAFETY,
             key=f"limit-{evse_id}",
         )
 
+    def _composite(self, body: Answer) -> Any:
+        return table(body.get(self.COMPOSITE_FIELD))
+
     async def composite_limit(self, evse_id: int) -> ScheduledLimit:
         """What the station says it would let the EVSE draw now."""
         evse = self._own_evse(evse_id)
-        answer = await self._say(
+        answer = await self.say(
             "GetCompositeSchedule",
             {
                 self.EVSE_FIELD: evse_id,
@@ -173,5 +334,5 @@ class OutboundDialect(StationDialect):
             },
             key=f"composite-{evse_id}",
         )
-        schedule = table(answer.body.get(self.COMPOSITE_FIELD)) if answer.accepted else None
+        schedule = self._composite(answer.body) if answer.accepted else None
         return profiles.parse_composite(answer.body, schedule, evse, self._phases_sent.get(evse_id))

@@ -102,14 +102,23 @@ def fallback(
 
 
 def station_maximum(
-    evses: tuple[Evse, ...], current_a: float, *, station_now: datetime, integer: bool = False
+    evses: tuple[Evse, ...],
+    current_a: float,
+    sent_for: int | None = None,
+    *,
+    station_now: datetime,
+    integer: bool = False,
 ) -> ChargingProfile:
-    """What the box as a whole may draw per phase: permanent, on EVSE 0."""
+    """What the box as a whole may draw per phase: permanent, on EVSE 0.
+
+    `sent_for`: on how many phases watts flow for certain; all of them where it is no car's limit.
+    """
     assert evses
     in_watts = all(evse.limit_unit is LimitUnit.W for evse in evses)
     phase_count = max(evse.phase_count for evse in evses)
     efficiency = max(evse.efficiency for evse in evses)
-    value = current_a * NOMINAL_V * phase_count * efficiency if in_watts else current_a
+    power_w = current_a * NOMINAL_V * (sent_for or phase_count) * efficiency
+    value = power_w if in_watts else current_a
     unit = LimitUnit.W if in_watts else LimitUnit.A
     is_dc = all(evse.supply is Supply.DC for evse in evses)
     return ChargingProfile(
@@ -282,14 +291,18 @@ def parse_composite(
 
 def _current_a(
     limit: float, unit: str, period: dict[str, Any], evse: Evse, phase_count: int | None
-) -> float:
+) -> float | None:
+    """None: amperes of a DC outlet are the car's and say nothing about the grid's."""
     if unit.strip().upper() != LimitUnit.W:
-        return float(limit)
+        return None if evse.supply is Supply.DC else float(limit)
     said = period.get("numberPhases")
+    sent_for = phase_count or 1
     if evse.supply is Supply.DC:
         phases = evse.phase_count
-    else:
-        phases = said if said in (1, 2, 3) else phase_count or 1
+    elif said not in (1, 2, 3):
+        phases = sent_for
+    else:  # of a limit in watts a car may take all on one phase, whatever the station says
+        phases = min(said, sent_for) if evse.limit_unit is LimitUnit.W else said
     return limit / (NOMINAL_V * phases * evse.efficiency)
 
 

@@ -7,7 +7,6 @@ as it came stays in the journal.
 """
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +14,6 @@ TEXT_CHARS_MAX = 2500
 """Over-long texts are kept up to here: cutting an idTag at 20 would make it another card's."""
 VIOLATIONS_MAX = 20
 """Of one message; more say nothing new."""
-KINDS_MAX = 200
-"""Of one station's conformance report."""
 INTEGER_LIMIT = 2**53
 
 _Schema = dict[str, Any]
@@ -40,25 +37,6 @@ def mend(schema: _Schema, payload: dict[str, Any]) -> Mended:
     pass_ = _Pass(schema)
     mended = pass_.object(schema, payload, "")
     return Mended(mended, tuple(pass_.violations), tuple(pass_.missing))
-
-
-class Conformance:
-    """What one station's messages broke, by kind and count; outlives its connections."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-
-    def note(self, subject: str, *violations: str) -> None:
-        """Count violations of an action, or of frames as such."""
-        for violation in violations:
-            kind = f"{subject}: {violation}"
-            if kind not in self._counts and len(self._counts) >= KINDS_MAX:
-                kind = "others"
-            self._counts[kind] += 1
-
-    def report(self) -> dict[str, int]:
-        """Counts by plain sentence, most frequent first."""
-        return dict(self._counts.most_common())
 
 
 @dataclass(slots=True)

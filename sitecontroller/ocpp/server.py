@@ -22,15 +22,18 @@ from websockets.typing import Subprotocol
 from sitecontroller.config import OcppSettings
 from sitecontroller.domain.errors import StoreUnavailable
 from sitecontroller.domain.ids import fold, is_station_id
+from sitecontroller.domain.security import Login, PeerCertificate
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import ChargingStation
 from sitecontroller.ocpp import handshake
 from sitecontroller.ocpp.connection import StationConnection, WebSocketWire, plain_response
 from sitecontroller.ocpp.door import Door, DoorLimits, Ticket
 from sitecontroller.ocpp.link import Dialect, LinkTraits
-from sitecontroller.ocpp.repair import Conformance
+from sitecontroller.ocpp.pace import Pace
+from sitecontroller.ocpp.secure import Handshakes, PortAuthority
 from sitecontroller.ocpp.session import Session
 from sitecontroller.ports import Clock, Journal, StationLink
+from sitecontroller.services.conformance import Conformance
 from sitecontroller.services.stations import LoginVerdict
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,6 @@ REFUSAL_S = 0.5
 PONG_OF_THE_FIRST_S = 3.0
 """How long the older of two connections may take to prove that it lives (Q08)."""
 UNKNOWN_STATIONS_MAX = 50
-REPORTS_MAX = 1000
 BACKLOG = 512
 REALM = "OCPP"
 
@@ -57,9 +59,8 @@ class Stations(Protocol):
     """What the port needs of the stations' service."""
 
     def find(self, station_id: str) -> ChargingStation | None: ...
-    async def authenticate(
-        self, station_id: str, password: bytes | None, address: str
-    ) -> LoginVerdict: ...
+    async def authenticate(self, login: Login) -> LoginVerdict: ...
+    def tls_failed(self, address: str, reason: str) -> None: ...
     async def connected(self, link: StationLink, address: str) -> None: ...
     def disconnected(self, link: StationLink) -> None: ...
     def heard(self, station_id: str) -> None: ...
@@ -89,6 +90,8 @@ class OcppServer:
         *,
         traits: Callable[[str], LinkTraits] | None = None,
         limits: DoorLimits | None = None,
+        authority: PortAuthority | None = None,
+        conformance: Callable[[str], Conformance] | None = None,
     ) -> None:
         self._config = config
         self._stations = stations
@@ -97,12 +100,18 @@ class OcppServer:
         self._clock = clock
         self._traits = traits or (lambda _: LinkTraits(ping_interval_s=config.ping_interval_s))
         self._door = Door(limits or DoorLimits(), clock.monotonic_s)
+        self._authority = authority
+        self._handshakes = (
+            None if authority is None else Handshakes(authority, self._door, self._tls_failed)
+        )
         self._server: Server | None = None
         self._opening: set[StationConnection] = set()
         self._arriving: dict[str, StationConnection] = {}
         self._sessions: dict[str, Session] = {}
-        self._conformance: dict[str, Conformance] = {}
+        self._reports: dict[str, Conformance] = {}
+        self._conformance = conformance or self._counted_here
         self._generation = 0
+        self._pace = Pace()
 
     async def start(self, sock: socket.socket | None = None) -> int:
         """Listen on `sock`, or on the configured address; the bound port."""
@@ -145,6 +154,8 @@ class OcppServer:
                 session.abort("the controller stops")
         for connection in tuple(self._opening):
             connection.transport.abort()
+        if self._handshakes is not None:
+            await self._handshakes.stop()
         server.close(code=1001, reason="the controller stops")
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
@@ -160,8 +171,7 @@ class OcppServer:
 
     def conformance(self, station_id: str) -> dict[str, int]:
         """What this station's messages broke, by plain sentence, since the controller started."""
-        known = self._conformance.get(fold(station_id))
-        return {} if known is None else known.report()
+        return self._conformance(station_id).report()
 
     # the gatehouse of a connection
 
@@ -179,6 +189,19 @@ class OcppServer:
         line = head.partition(b"\r\n")[0][:200].decode(errors="backslashreplace")
         self._turned_away(connection.address, "", f"HTTP 400, {reason}: {line}")
         return True
+
+    @property
+    def speaks_tls(self) -> bool:
+        """On the same port, where the site has certificates."""
+        return self._handshakes is not None
+
+    def secure(self, connection: StationConnection, first: bytes) -> bool:
+        """The other end began TLS."""
+        return self._handshakes is not None and self._handshakes.begin(connection, first)
+
+    def _tls_failed(self, address: str, reason: str) -> None:
+        self._turned_away(address, "", f"TLS: {reason}")
+        self._stations.tls_failed(address, reason)
 
     def closed(self, connection: StationConnection) -> None:
         """Forget a socket that never became a session."""
@@ -203,7 +226,7 @@ class OcppServer:
             return plain_response(
                 http.HTTPStatus.NOT_FOUND, "Write the station's id at the end of the path\n"
             )
-        station, verdict = await self._login(named, request, address)
+        station, verdict = await self._login(named, request, connection)
         if verdict is LoginVerdict.REFUSED:
             self._turned_away(address, named, "HTTP 401, the log-in failed")
             await asyncio.sleep(began_s + REFUSAL_S - asyncio.get_running_loop().time())
@@ -211,7 +234,7 @@ class OcppServer:
         return await self._welcome(connection, request, station, named, ticket)
 
     async def _login(
-        self, named: str, request: Request, address: str
+        self, named: str, request: Request, connection: StationConnection
     ) -> tuple[ChargingStation | None, LoginVerdict]:
         station = self._stations.find(named)
         station_id = named if station is None else station.station_id
@@ -220,10 +243,27 @@ class OcppServer:
             station_id,
             self._traits(station_id).login_names,
         )
-        verdict = await self._stations.authenticate(station_id, password, address)
+        verdict = await self._stations.authenticate(
+            Login(
+                station_id,
+                connection.address,
+                password,
+                connection.secured,
+                self._peer(connection.certificate),
+            )
+        )
         if station is None and not self._may_be_new(named):
             verdict = LoginVerdict.REFUSED
         return station, verdict
+
+    def _peer(self, shown: bytes | None) -> PeerCertificate | None:
+        """A certificate that the handshake verified; one that can't be read counts as none."""
+        if shown is None or self._authority is None:
+            return None
+        try:
+            return self._authority.peer(shown)
+        except ValueError:
+            return None
 
     async def _welcome(
         self,
@@ -256,7 +296,7 @@ class OcppServer:
             connection.admitted = None
             self._turned_away(connection.address, station_id, "HTTP 409, it is connected already")
             return plain_response(http.HTTPStatus.CONFLICT, "This station is connected already\n")
-        self._door.let_in(ticket)
+        self._door.let_in(ticket, connection.address if connection.secured else None)
         return None
 
     async def _make_way(self, connection: StationConnection, station_id: str) -> bool:
@@ -321,16 +361,14 @@ class OcppServer:
             generation=self._generation,
             clock=self._clock,
             journal=self._journal,
-            conformance=self._conformance_of(admitted.station_id),
+            conformance=self._conformance(admitted.station_id),
             traits=self._traits(admitted.station_id),
             heard=self._stations.heard,
+            pace=self._pace,
         )
 
-    def _conformance_of(self, station_id: str) -> Conformance:
-        key = fold(station_id)
-        if key not in self._conformance and len(self._conformance) >= REPORTS_MAX:
-            return Conformance()
-        return self._conformance.setdefault(key, Conformance())
+    def _counted_here(self, station_id: str) -> Conformance:
+        return self._reports.setdefault(fold(station_id), Conformance(self._clock.now))
 
     def _leave_opening(self, connection: StationConnection) -> None:
         if connection not in self._opening:

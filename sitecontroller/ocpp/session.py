@@ -13,21 +13,18 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sitecontroller.domain.errors import (
-    CallRefused,
-    FieldError,
-    InvalidInput,
-    OperatingError,
-    StoreUnavailable,
-)
+from sitecontroller.domain.errors import CallRefused, StoreUnavailable
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.ocpp import frames, gate
 from sitecontroller.ocpp.commands import CommandQueue, Priority
 from sitecontroller.ocpp.frames import CallFault
-from sitecontroller.ocpp.gate import InboundAnswer, InboundCall, Refusal
-from sitecontroller.ocpp.link import Dialect, LinkTraits, Liveness, Wire
-from sitecontroller.ocpp.repair import Conformance, mend
+from sitecontroller.ocpp.gate import InboundAnswer, InboundCall, Refusal, RefusedAnswer
+from sitecontroller.ocpp.intake import NEVER_REFUSED, Intake
+from sitecontroller.ocpp.link import Dialect, LinkTraits, Liveness, Wire, is_answered
+from sitecontroller.ocpp.pace import Pace
+from sitecontroller.ocpp.repair import mend
 from sitecontroller.ports import Clock, Journal
+from sitecontroller.services.conformance import Conformance
 
 __all__ = ["Dialect", "LinkTraits", "Session"]
 
@@ -45,13 +42,13 @@ REPEAT_S = 120.0
 that use one id for ever are the reason for an end."""
 ANSWERED_ANEW = frozenset({"Heartbeat", "BootNotification"})
 """Their answer is the time of day: an old one would set the station's clock back."""
-NEVER_REFUSED = frozenset(
-    {"StartTransaction", "StopTransaction", "MeterValues", "TransactionEvent"}
-)
-"""Energy and money: handed on whatever their schema says (Q22)."""
+LOOKED_AT = 50
+"""Frames of a connection that are searched for what costs much to find: a key named twice."""
 INBOX_MAX = 64
 """CALLs that wait for the one before; then nothing more is read from the socket."""
 JOURNAL_CHARS_MAX = 64 * 1024
+SHOWN_CHARS_MAX = 100
+"""Of a station's words in a report or a line of the log."""
 OUR_FAULT = CallFault("InternalError", "The controller could not answer this message")
 DRAIN_S = 2.0
 """How long an answer in the making may still take when its connection has ended."""
@@ -81,19 +78,22 @@ class Session:
         conformance: Conformance,
         traits: LinkTraits,
         heard: Callable[[str], None],
+        pace: Pace | None = None,
     ) -> None:
         self.station_id = station_id
         self.version = version
+        self._is_21 = version is OcppVersion.V21
+        """It has SEND and CALLRESULTERROR; earlier versions refuse them."""
         self.generation = generation
         self.traits = traits
         self.calls_allowed = asyncio.Event()
         self.unsolicited = 0
         """Answers to no call of ours, dropped."""
         self._wire = wire
-        self._clock = clock
-        self._journal = journal
+        self._clock, self._journal = clock, journal
         self._conformance = conformance
-        self._heard = heard
+        self._intake = Intake(conformance, traits.requests, traits.answers)
+        self._heard, self._pace = heard, pace or Pace()
         self._loop = asyncio.get_running_loop()
         self._commands = CommandQueue(
             self._send_call, holding_s=BOOT_WAIT_S, gap_s=traits.command_gap_s
@@ -104,6 +104,7 @@ class Session:
         self._worker: asyncio.Task[None] | None = None
         self._answered: OrderedDict[gate.MessageId, _Answered] = OrderedDict()
         self._after_reply: list[Callable[[], None]] = []
+        self._looks_left = LOOKED_AT
         self._boot_seen = False
         self._gone = asyncio.Event()
         self._liveness = Liveness(traits.ping_interval_s or POLL_S)
@@ -129,7 +130,7 @@ class Session:
         call with the same `key` took its place before it was sent, or InvalidInput when the
         payload breaks the schema.
         """
-        self._check_outgoing(action, payload)
+        frames.check_call(self.version, action, payload)
         self._ids += 1
         message_id = f"{self._id_prefix}-{self._ids}"
         frame = frames.encode_call(message_id, action, payload)
@@ -216,28 +217,53 @@ class Session:
                 self._take_call(frame, now_s)
             elif type(frame) is InboundAnswer:
                 self._settle(frame, raw, now_s)
+            elif type(frame) is RefusedAnswer:
+                self._take_refused(frame, raw)
             elif type(frame) is Refusal:
                 self._refuse(frame, raw)
         except Exception:
             self._log_fault("a frame")
 
     def _take_call(self, call: InboundCall, now_s: float) -> None:
-        self._record("in", "call", call.body, call.action, str(call.message_id))
+        if call.unconfirmed and not self._is_21:
+            self._refuse(gate.unknown_type(call.message_id, frames.SEND), call.body)
+            return
+        kind = "send" if call.unconfirmed else "call"
+        self._record("in", kind, call.body, call.action, str(call.message_id))
         if call.repairs:
             self._conformance.note("frame", *call.repairs)
+        if self._looks_left > 0:
+            self._looks_left -= 1
+            if gate.has_duplicate_keys(call):
+                self._conformance.note("frame", "an object names a key twice")
         self._inbox.append((call, self._clock.now(), now_s))
         if len(self._inbox) == INBOX_MAX:
             self._wire.pause()
         self._wake()
 
     def _refuse(self, refusal: Refusal, raw: bytes) -> None:
-        self._record("in", "invalid", raw, None, _text_or_none(refusal.message_id))
-        self._conformance.note("frame", refusal.reason)
         message_id = refusal.message_id
+        self._record("in", "invalid", raw, None, None if message_id is None else str(message_id))
+        self._conformance.note("frame", refusal.reason)
         if message_id is None and self.version is not OcppVersion.V16:
             message_id = frames.NO_MESSAGE_ID
-        if message_id is not None and refusal.answerable:
+        answerable = refusal.answerable and not (refusal.since_21 and self._is_21)
+        if message_id is not None and answerable:
             self._send_error(message_id, CallFault(refusal.code, refusal.reason), None, None)
+
+    def _take_refused(self, refused: RefusedAnswer, raw: bytes) -> None:
+        """The station could not take our answer to its CALL. It says so; nobody answers that."""
+        if not self._is_21:
+            self._refuse(gate.unknown_type(refused.message_id, frames.CALLRESULTERROR), raw)
+            return
+        answered = self._answered.get(refused.message_id)
+        call = None if answered is None else gate.read(answered.body)
+        action = call.action if isinstance(call, InboundCall) else None
+        self._record("in", "error", raw, action, str(refused.message_id))
+        subject = f"our answer to {action}" if action else "an answer of ours"
+        code, why = refused.error_code[:SHOWN_CHARS_MAX], refused.description[:SHOWN_CHARS_MAX]
+        self._conformance.note("frame", *refused.repairs, f"{subject} was not taken: {code}")
+        self._log_once(subject, f"was not taken by the station: {code} {why}")
 
     def _settle(self, answer: InboundAnswer, raw: bytes, now_s: float) -> None:
         kind = "error" if answer.payload is None else "result"
@@ -257,10 +283,13 @@ class Session:
             return
         payload = answer.payload
         known = frames.action(self.version, action)
-        if known is not None and not known.response.is_valid(payload):
-            mended = mend(known.response_schema, payload)
-            self._conformance.note(f"answer to {action}", *mended.violations)
-            payload = mended.payload
+        try:
+            payload, missing = self._intake.answer(known, action, payload)
+        except CallRefused as refused:
+            self._commands.settle(answer.message_id, refused)
+            return
+        if missing and self._is_21:
+            self._send_result_error(answer.message_id, action, missing)
         self._commands.settle(answer.message_id, payload)
 
     async def _work(self) -> None:
@@ -270,10 +299,16 @@ class Session:
                 self._idle = self._loop.create_future()
                 await self._idle
                 continue
+            await self._pace.turn()
+            if not self._inbox:
+                break  # the session has ended
             if len(self._inbox) == INBOX_MAX:
                 self._wire.resume()
             call, received_at, since_s = self._inbox.popleft()
-            await self._reply(call, received_at, since_s)
+            if call.unconfirmed:
+                await self._hear(call, received_at)
+            else:
+                await self._reply(call, received_at, since_s)
             if self._wire.congested:
                 await self._wire.drain()
 
@@ -309,6 +344,29 @@ class Session:
         for callback in self._after_reply:
             callback()
 
+    async def _hear(self, call: InboundCall, received_at: datetime) -> None:
+        """Hand on a SEND, never answered whatever comes of it (N15.FR.02). Facts of energy and
+        money are taken also where they should have come as a CALL."""
+        action, payload = call.action, call.payload
+        known = frames.action(self.version, action)
+        if known is None or (known.response is not None and action not in NEVER_REFUSED):
+            self._conformance.note("frame", f"'{action}' is not sent without an answer")
+            return
+        if not known.request.is_valid(payload):
+            mended = mend(known.request_schema, payload)
+            self._conformance.note(action, *mended.violations)
+            payload = payload if mended.missing else mended.payload
+        assert self._dialect is not None, "a frame came before run()"
+        try:
+            await self._dialect.answer(action, payload, received_at)
+        except CallFault as fault:
+            self._conformance.note(action, f"not taken: {fault.description}")
+        except StoreUnavailable as error:
+            self._log_once(action, f"not stored: {error}")
+        except Exception:
+            self._log_fault(action)
+        self._after_reply.clear()
+
     async def _result(self, call: InboundCall, received_at: datetime) -> dict[str, Any]:
         """The checked payload of a CALLRESULT. Raises CallFault or whatever the services raise."""
         action, payload = call.action, call.payload
@@ -316,24 +374,15 @@ class Session:
         if known is None:
             self._conformance.note("frame", f"unknown action '{action}'")
             raise CallFault("NotImplemented", f"'{action}' is no action of OCPP {self.version}")
-        if not known.request.is_valid(payload):
-            payload = self._mended(known, call)
+        payload = self._intake.request(known, action, payload)
         if action == "BootNotification":
             self._boot_seen = True
         assert self._dialect is not None, "a frame came before run()"
         result = await self._dialect.answer(action, payload, received_at)
-        if not known.response.is_valid(result):
+        if known.response is not None and not known.response.is_valid(result):
             found = "; ".join(frames.violations(known.response, result))
             raise AssertionError(f"our answer to {action} breaks its schema: {found}")
         return result
-
-    def _mended(self, known: frames.Action, call: InboundCall) -> dict[str, Any]:
-        mended = mend(known.request_schema, call.payload)
-        self._conformance.note(call.action, *mended.violations)
-        if mended.missing and call.action not in NEVER_REFUSED:
-            names = ", ".join(mended.missing)
-            raise CallFault("OccurrenceConstraintViolation", f"Missing or not readable: {names}")
-        return mended.payload
 
     def _remember(self, call: InboundCall, reply: bytes, since_s: float) -> None:
         self._answered[call.message_id] = _Answered(call.body, reply, since_s + REPEAT_S)
@@ -354,6 +403,11 @@ class Session:
         )
         self._send("error", frame, message_id, action, since_s)
 
+    def _send_result_error(self, message_id: str, action: str, missing: tuple[str, ...]) -> None:
+        why = f"Missing or not readable: {', '.join(missing)}"
+        frame = frames.encode_result_error(message_id, "OccurrenceConstraintViolation", why)
+        self._send("error", frame, message_id, action, None)
+
     def _send(
         self,
         kind: str,
@@ -371,21 +425,6 @@ class Session:
         self._wire.send(frame)
         self._record("out", "call", frame, action, message_id)
 
-    def _check_outgoing(self, action: str, payload: dict[str, Any]) -> None:
-        known = frames.action(self.version, action)
-        if known is None:
-            names = ", ".join(sorted(frames.actions(self.version)))
-            raise InvalidInput(
-                f"OCPP {self.version} has no action '{action}'",
-                errors=(FieldError("action", f"is one of {names}"),),
-            )
-        if not known.request.is_valid(payload):
-            found = frames.violations(known.request, payload)
-            raise InvalidInput(
-                f"This is no valid {action} of OCPP {self.version}",
-                errors=tuple(FieldError(*text.split(": ", 1)) for text in found),
-            )
-
     # life of the link
 
     def _allow_calls(self) -> None:
@@ -399,7 +438,7 @@ class Session:
         assert self._dialect is not None, "the timer was set by run()"
         self._allow_calls()
         self._dialect.became_ready(rebooted=False)
-        self._spawn(_attempt(self._dialect.trigger("BootNotification", None)))
+        self._spawn(is_answered(self._dialect.trigger("BootNotification", None)))
 
     async def _watch(self) -> None:
         """Drop the connection when nobody is at its other end any more."""
@@ -421,7 +460,7 @@ class Session:
         """Before our CALLs are allowed there is nothing to ask with."""
         if self._dialect is None or not self.calls_allowed.is_set():
             return True
-        return await _attempt(self._dialect.poll())
+        return await is_answered(self._dialect.poll())
 
     def _spawn(self, work: Awaitable[object]) -> None:
         task = asyncio.ensure_future(work)
@@ -459,18 +498,3 @@ class Session:
         if action not in self._faults_logged:
             self._faults_logged.add(action)
             log.exception("%s: %s could not be answered", self.station_id, action)
-
-
-async def _attempt(call: Awaitable[object]) -> bool:
-    """Whether the station answered, be it with a refusal."""
-    try:
-        await call
-    except CallRefused:
-        return True
-    except OperatingError:
-        return False
-    return True
-
-
-def _text_or_none(message_id: gate.MessageId | None) -> str | None:
-    return None if message_id is None else str(message_id)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from sitecontroller.config import OfflineSettings
 from sitecontroller.domain.errors import CallRefused, CallTimeout, StationOffline
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class SetUpPlan:
     """Most wanted first: a station may have room for few."""
     switches: dict[str, str] = field(default_factory=dict)
     also_read: tuple[str, ...] = ()
+    read_first: tuple[str, ...] = ()
+    """By themselves, before anything else: how much a message may hold (B06.FR.05)."""
     read_all: bool = False
     """Ask once without names (1.6 tells all it has)."""
     probe_measurands: bool = True
@@ -73,6 +76,12 @@ class SetUpPlan:
         """Every setting it touches or wants to see."""
         lists = self.measurand_lists if self.probe_measurands else ()
         return (self.sample_interval, *lists, *self.switches, *self.also_read)
+
+
+def offline_switches(offline: OfflineSettings, names: tuple[str, str, str]) -> dict[str, str]:
+    """What a station may do without contact; `names` as in `OfflineSettings`, without the cap."""
+    policy = (offline.unknown_cards, offline.known_cards, offline.before_asking)
+    return {name: str(value).lower() for name, value in zip(names, policy, strict=True)}
 
 
 class _GivenUp(Exception):
@@ -120,6 +129,8 @@ class SetUp:
         if await self._still_holds():
             self.interval_held = True
             return
+        if self._plan.read_first:
+            self.found |= await self._read(self._plan.read_first)
         names = () if self._plan.read_all and self._plan.probe_measurands else self._plan.names
         self.found |= await self._read(names)
         self.interval_held = await self._ensure(
@@ -153,7 +164,11 @@ class SetUp:
     @property
     def _fact(self) -> dict[str, Any]:
         plan = self._plan
-        return {"model": self._model, "sample_interval_s": plan.sample_interval_s}
+        return {
+            "model": self._model,
+            "sample_interval_s": plan.sample_interval_s,
+            "switches": dict(plan.switches),
+        }
 
     async def _ensure(self, name: str, value: str) -> bool:
         if self._holds(name, value):

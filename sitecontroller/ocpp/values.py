@@ -22,12 +22,12 @@ SENT_CHARACTERS_MAX = 16
 _TOKEN_TYPES = {kind.value.casefold(): kind for kind in IdTokenType}
 
 
-def text(value: object) -> str | None:
+def text(value: object, at_most: int = TEXT_CHARACTERS_MAX) -> str | None:
     """Trimmed text without control characters, at most 255 of them; None if nothing is left."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     visible = "".join(c for c in str(value) if unicodedata.category(c) not in ("Cc", "Cs"))
-    return visible.strip()[:TEXT_CHARACTERS_MAX] or None
+    return visible.strip()[:at_most] or None
 
 
 def integer(value: object) -> int | None:
@@ -71,6 +71,11 @@ def id_token(value: object, kind: object = None) -> IdToken | None:
         return None
     known = _TOKEN_TYPES.get((text(kind) or "").casefold(), IdTokenType.ISO14443)
     return IdToken(found, known)
+
+
+def group(parent: str | None, at_most: int) -> str | None:
+    """A group's number as a station takes it; cut short it could be another group's."""
+    return parent if parent is not None and len(parent) <= at_most else None
 
 
 def sendable_token(

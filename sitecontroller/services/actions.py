@@ -8,33 +8,44 @@ A station's refusal is a value; only a missing answer is an error. A command tha
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sitecontroller.domain import commands
 from sitecontroller.domain.commands import Command, CommandResult, CommandState
-from sitecontroller.domain.errors import Conflict, ControllerError, NotFound, StationOffline
-from sitecontroller.domain.events import CommandFinished
+from sitecontroller.domain.device import ResetEvse
+from sitecontroller.domain.device_rules import in_words
+from sitecontroller.domain.errors import Conflict, ControllerError, NotFound
+from sitecontroller.domain.events import CommandFinished, Event
 from sitecontroller.domain.ids import new_ulid
+from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import Transaction
-from sitecontroller.ports import CallAnswer, Clock, StationLink, Store, UnitOfWork
-from sitecontroller.publisher import Publisher
-from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.background import Background
+from sitecontroller.ports import UnitOfWork
+from sitecontroller.services.authorization import check_usable
+from sitecontroller.services.command_log import CommandLog
+from sitecontroller.services.desk import Desk, Handler, result_of
 from sitecontroller.services.effect import Effect
 from sitecontroller.services.onboarding import Onboarding
-from sitecontroller.services.stations import StationService
-from sitecontroller.services.transactions import TransactionService
 
 log = logging.getLogger(__name__)
 
 ANSWER_WITHIN_S = 10.0
 EFFECT_WITHIN_S = 60.0
 RESULTS_MAX = 1000
+SETTLED = (CommandState.EFFECTIVE, CommandState.INEFFECTIVE)
 
-Handler = Callable[[Any, str], Awaitable[CommandResult]]
+LATER = "it restarts when the running sessions have ended"
+STICKS = "This charger takes no new session until the plug was drawn; a pause would keep this one"
+"""Q54, said where a model has shown it."""
+
+
+class Load(Protocol):
+    """What commands need of load management."""
+
+    async def make_room(self, station_id: str, evse_id: int | None = None) -> bool: ...
+    def hold(self, key: EvseKey, paused_by: str) -> None: ...
 
 
 class ActionService:
@@ -42,33 +53,31 @@ class ActionService:
 
     def __init__(
         self,
-        store: Store,
-        clock: Clock,
-        publisher: Publisher,
-        background: Background,
-        stations: StationService,
-        transactions: TransactionService,
-        alarms: AlarmService,
+        desk: Desk,
         onboarding: Onboarding,
-        make_room: Callable[[str, int], Awaitable[object]],
+        load: Load,
+        handlers: Mapping[type[Command], Handler] | None = None,
     ) -> None:
-        self._store = store
-        self._clock = clock
-        self._publisher = publisher
-        self._background = background
-        self._stations = stations
-        self._transactions = transactions
-        self._alarms = alarms
+        self._store = desk.store
+        self._clock = desk.clock
+        self._publisher = desk.publisher
+        self._background = desk.background
+        self._transactions = desk.transactions
+        self._alarms = desk.alarms
+        self._link = desk.link
         self._onboarding = onboarding
-        self._make_room = make_room
+        self._stations = desk.stations
+        self._load = load
+        self.log = CommandLog()
         self._results: OrderedDict[str, CommandResult] = OrderedDict()
-        self._remote_start_id = int(clock.now().timestamp()) & 0x3FFFFFFF
+        self._remote_start_id = int(desk.clock.now().timestamp()) & 0x3FFFFFFF
         self._handlers: dict[type[Any], Handler] = {
             commands.StartTransaction: self._start,
             commands.StopTransaction: self._stop,
+            commands.PauseCharging: self._pause,
+            commands.ResumeCharging: self._resume,
             commands.UnlockConnector: self._unlock,
             commands.ResetStation: self._reset,
-            commands.ChangeAvailability: self._change_availability,
             commands.TriggerMessage: self._trigger,
             commands.GetVariables: self._get_variables,
             commands.SetVariable: self._set_variable,
@@ -76,7 +85,9 @@ class ActionService:
             commands.AcceptStation: self._accept,
             commands.RejectStation: self._reject,
             commands.AcknowledgeAlarm: self._acknowledge,
+            **(handlers or {}),
         }
+        desk.publisher.subscribe(self._hear)
 
     async def execute(self, command: Command, idempotency_key: str | None = None) -> CommandResult:
         """Carry out a command, once per idempotency key (kept before acting, for 24 h).
@@ -90,6 +101,7 @@ class ActionService:
             )
             if known is not None:
                 return self._results.get(known) or CommandResult(known, CommandState.SENT)
+        self.log.begin(command_id, command, self._clock.now())
         self._keep(CommandResult(command_id, CommandState.SENT), tell=False)
         task = self._background.spawn(self._carry_out(command, command_id), f"command {command_id}")
         await asyncio.wait({task}, timeout=ANSWER_WITHIN_S)
@@ -122,7 +134,8 @@ class ActionService:
 
     async def _start(self, command: commands.StartTransaction, command_id: str) -> CommandResult:
         link = self._link(command.station_id)
-        await self._make_room(command.station_id, command.evse_id)
+        await check_usable(self._store, command.id_token, self._clock.now())
+        await self._load.make_room(command.station_id, command.evse_id)
         self._remote_start_id += 1
         subject = f"{command.station_id}/{command.evse_id}"
         with Effect(
@@ -143,7 +156,43 @@ class ActionService:
                     lambda: self._alarms.raise_("remote-start-unanswered", subject, evse=subject),
                     lambda: self._alarms.clear("remote-start-unanswered", subject),
                 )
-        return _result(command_id, answer)
+        if not answer.accepted and self._is_finishing(command):
+            return await self._stuck(command, command_id, subject)
+        return result_of(command_id, answer)
+
+    def _is_finishing(self, command: commands.StartTransaction) -> bool:
+        state = self._stations.state(command.station_id)
+        evse = None if state is None else state.evses.get(command.evse_id)
+        return evse is not None and evse.finishing
+
+    async def _stuck(
+        self, command: commands.StartTransaction, command_id: str, subject: str
+    ) -> CommandResult:
+        """Q54: some stations take no start after a stop until the plug was drawn."""
+        self._alarms.raise_("start-refused-after-stop", subject, evse=subject)
+        await self._stations.remember(self._sticks(command.station_id), True)
+        return CommandResult(
+            command_id,
+            CommandState.REJECTED,
+            "It takes no new session after a stop: pull the plug and plug in again, or restart it",
+        )
+
+    def _sticks(self, station_id: str) -> str:
+        """The name under which it is remembered that a model sticks after a stop."""
+        state = self._stations.state(station_id)
+        boot = None if state is None else state.record.boot
+        return "sticks-after-stop/" + (f"{boot.vendor}/{boot.model}" if boot else station_id)
+
+    async def _pause(self, command: commands.PauseCharging, command_id: str) -> CommandResult:
+        transaction = await self._running(command.transaction_key)
+        self._link(transaction.station_id)
+        self._load.hold(EvseKey(transaction.station_id, transaction.evse_id), "an attendant")
+        return CommandResult(command_id, CommandState.ACCEPTED)
+
+    async def _resume(self, command: commands.ResumeCharging, command_id: str) -> CommandResult:
+        transaction = await self._running(command.transaction_key)
+        self._load.hold(EvseKey(transaction.station_id, transaction.evse_id), "")
+        return CommandResult(command_id, CommandState.ACCEPTED)
 
     async def _stop(self, command: commands.StopTransaction, command_id: str) -> CommandResult:
         transaction = await self._running(command.transaction_key)
@@ -155,35 +204,37 @@ class ActionService:
             answer = await link.stop(transaction.station_transaction_id)
             if answer.accepted:
                 self._follow(command_id, effect.kept())
-        return _result(command_id, answer)
+                if await self._stations.remembered(self._sticks(transaction.station_id)):
+                    return CommandResult(command_id, CommandState.ACCEPTED, STICKS)
+        return result_of(command_id, answer)
 
     async def _unlock(self, command: commands.UnlockConnector, command_id: str) -> CommandResult:
         link = self._link(command.station_id)
-        return _result(command_id, await link.unlock(command.evse_id, command.connector_id))
+        return result_of(command_id, await link.unlock(command.evse_id, command.connector_id))
 
     async def _reset(self, command: commands.ResetStation, command_id: str) -> CommandResult:
-        return _result(command_id, await self._link(command.station_id).reset(command.type))
-
-    async def _change_availability(
-        self, command: commands.ChangeAvailability, command_id: str
-    ) -> CommandResult:
         link = self._link(command.station_id)
-        answer = await link.change_availability(command.evse_id, operative=command.operative)
-        return _result(command_id, answer)
+        if command.evse_id is None:
+            answer = await link.reset(command.type)
+        else:
+            answer = await link.ask(ResetEvse(command.evse_id, command.type))
+        result = result_of(command_id, answer)
+        return replace(result, reason=LATER) if answer.status == "Scheduled" else result
 
     async def _trigger(self, command: commands.TriggerMessage, command_id: str) -> CommandResult:
         link = self._link(command.station_id)
-        return _result(command_id, await link.trigger(command.message, command.evse_id))
+        return result_of(command_id, await link.trigger(command.message, command.evse_id))
 
     async def _get_variables(
         self, command: commands.GetVariables, command_id: str
     ) -> CommandResult:
         answer = await self._link(command.station_id).get_variables(command.names)
-        return _result(command_id, answer, show=True)
+        return result_of(command_id, answer, show=True)
 
     async def _set_variable(self, command: commands.SetVariable, command_id: str) -> CommandResult:
         answer = await self._link(command.station_id).set_variable(command.name, command.value)
-        return _result(command_id, answer, show=True)
+        words = None if answer.status == "Accepted" else in_words(answer.status)
+        return replace(result_of(command_id, answer, show=True), reason=words)
 
     async def _call(self, command: commands.CallStation, command_id: str) -> CommandResult:
         body = await self._link(command.station_id).call(command.action, command.payload)
@@ -205,19 +256,6 @@ class ActionService:
         return CommandResult(command_id, CommandState.EFFECTIVE)
 
     # what they share
-
-    def _link(self, station_id: str) -> StationLink:
-        if self._stations.state(station_id) is None:
-            raise NotFound(
-                f"no station '{station_id}'", remedy="GET /v1/stations lists those of this site"
-            )
-        link = self._stations.link(station_id)
-        if link is None:
-            raise StationOffline(
-                f"{station_id} is offline",
-                remedy="Check the charger's power and network; limits hold without contact",
-            )
-        return link
 
     async def _running(self, key: str) -> Transaction:
         transaction = self._transactions.find(key) or await self._store.read(_transaction, key)
@@ -247,25 +285,25 @@ class ActionService:
 
         self._background.spawn(wait(), f"effect of {command_id}")
 
+    def _hear(self, event: Event) -> None:
+        """Whoever carried a command out tells its effect when it shows."""
+        if isinstance(event, CommandFinished):
+            known = self._results.get(event.result.command_id)
+            if known is not None and known.state not in (*SETTLED, event.result.state):
+                self._results[known.command_id] = replace(event.result, answer=known.answer)
+                self.log.note(event.result, self._clock.now())
+
     def _keep(self, result: CommandResult, *, tell: bool = True) -> None:
         known = self._results.get(result.command_id)
-        if known is not None and known.state in (CommandState.EFFECTIVE, CommandState.INEFFECTIVE):
+        if known is not None and known.state in SETTLED:
             return
         self._results[result.command_id] = result
+        if result.state is not CommandState.SENT:
+            self.log.note(result, self._clock.now())
         while len(self._results) > RESULTS_MAX:
             self._results.popitem(last=False)
         if tell:
             self._publisher.publish(CommandFinished(replace(result, answer=None)))
-
-
-def _result(command_id: str, answer: CallAnswer, *, show: bool = False) -> CommandResult:
-    state = CommandState.ACCEPTED if answer.accepted else CommandState.REJECTED
-    return CommandResult(
-        command_id,
-        state,
-        None if answer.accepted else answer.status,
-        answer.body if show else None,
-    )
 
 
 def _claim(tx: UnitOfWork, key: str, command_id: str, at: datetime) -> str | None:

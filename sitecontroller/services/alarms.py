@@ -77,7 +77,7 @@ class AlarmService:
                 acknowledged_at=None,
                 acknowledged_by=None,
             )
-        log.warning("alarm %s: %s. Do: %s", key, alarm.text, alarm.definition.remedy)
+        log.warning("alarm %s: %s. Do: %s", key, alarm.text.removesuffix("."), alarm.remedy)
         self._note_time(alarm)
         self._keep(alarm)
 
@@ -165,10 +165,10 @@ def alarm_view(alarm: Alarm) -> AlarmView:
     return AlarmView(
         key=alarm.key,
         code=alarm.code,
-        priority=alarm.definition.priority,
+        priority=alarm.priority,
         subject=alarm.subject,
         text=alarm.text,
-        remedy=alarm.definition.remedy,
+        remedy=alarm.remedy,
         parameters=alarm.parameters,
         raised_at=alarm.raised_at,
         cleared_at=alarm.cleared_at,

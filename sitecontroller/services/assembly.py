@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 
 from sitecontroller.config import SiteConfig
-from sitecontroller.ports import Clock, Store
+from sitecontroller.ports import Clock, Store, Workshop
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.authorization import AuthorizationService
 from sitecontroller.services.background import Background
+from sitecontroller.services.blocks import Blocks, make_blocks
+from sitecontroller.services.desk import Desk
+from sitecontroller.services.guard import Guard
 from sitecontroller.services.inbound import StationServices
 from sitecontroller.services.load import LoadService
 from sitecontroller.services.metering import MeteringService
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
+from sitecontroller.services.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +34,56 @@ class SiteServices:
     transactions: TransactionService
     load: LoadService
     inbound: StationServices
+    desk: Desk
+    blocks: Blocks
 
 
 async def assemble(
-    config: SiteConfig, store: Store, clock: Clock, background: Background, pepper: bytes
+    config: SiteConfig,
+    store: Store,
+    clock: Clock,
+    background: Background,
+    workshop: Workshop,
+    pepper: bytes,
+    trust: Trust,
 ) -> SiteServices:
     """Make the services and let them take up what the database knows."""
     publisher = Publisher()
     alarms = AlarmService(store, clock, publisher, background)
     background.on_failure = lambda name: alarms.raise_("component-restarted", name, component=name)
-    stations = StationService(
+    stations = _stations(config, store, clock, publisher, alarms, pepper)
+    metering = MeteringService(clock, publisher)
+    transactions = TransactionService(
         config.topology,
         store,
         clock,
         publisher,
-        alarms,
-        pepper=pepper,
-        heartbeat_interval_s=config.ocpp.heartbeat_interval_s,
-    )
-    metering = MeteringService(clock, publisher)
-    transactions = TransactionService(
-        config.topology, store, clock, publisher, stations, alarms, background
-    )
-    load = LoadService(
-        config.topology,
-        config.load,
-        clock,
-        publisher,
         stations,
-        transactions,
-        metering,
         alarms,
-        sample_interval_s=config.ocpp.sample_interval_s,
+        background,
+        config.ocpp.offline,
     )
-    authorization = AuthorizationService(store, clock, load.make_room)
+    load = _load(config, clock, publisher, stations, transactions, metering, alarms)
+    authorization = AuthorizationService(config.topology, store, clock, publisher, load.make_room)
     for service in (alarms, stations, transactions):
         await service.load()
-    inbound = StationServices(stations, authorization, transactions, metering, clock, config.ocpp)
+    desk = Desk(
+        config,
+        store,
+        clock,
+        publisher,
+        background,
+        workshop,
+        stations,
+        transactions,
+        alarms,
+        load,
+        trust,
+    )
+    blocks = await make_blocks(desk)
+    inbound = StationServices(
+        stations, authorization, transactions, metering, clock, config.ocpp, blocks
+    )
     return SiteServices(
         store,
         clock,
@@ -79,4 +96,54 @@ async def assemble(
         transactions,
         load,
         inbound,
+        desk,
+        blocks,
+    )
+
+
+def _stations(
+    config: SiteConfig,
+    store: Store,
+    clock: Clock,
+    publisher: Publisher,
+    alarms: AlarmService,
+    pepper: bytes,
+) -> StationService:
+    return StationService(
+        config.topology,
+        store,
+        clock,
+        publisher,
+        alarms,
+        pepper=pepper,
+        heartbeat_interval_s=config.ocpp.heartbeat_interval_s,
+        guard=Guard(
+            store,
+            clock,
+            pepper=pepper,
+            profile_min=config.ocpp.security.profile_min,
+            profile_min_of={s.station_id: s.profile_min for s in config.topology.stations.values()},
+        ),
+    )
+
+
+def _load(
+    config: SiteConfig,
+    clock: Clock,
+    publisher: Publisher,
+    stations: StationService,
+    transactions: TransactionService,
+    metering: MeteringService,
+    alarms: AlarmService,
+) -> LoadService:
+    return LoadService(
+        config.topology,
+        config.load,
+        clock,
+        publisher,
+        stations,
+        transactions,
+        metering,
+        alarms,
+        sample_interval_s=config.ocpp.sample_interval_s,
     )

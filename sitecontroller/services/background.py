@@ -20,17 +20,25 @@ class Background:
     def __init__(self, on_failure: Callable[[str], None] | None = None) -> None:
         self.on_failure = on_failure
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._patient: set[asyncio.Task[Any]] = set()
 
-    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """Run `work` on its own; `name` is what the log calls it."""
+    def spawn(
+        self, work: Coroutine[Any, Any, Any], name: str, *, patient: bool = False
+    ) -> asyncio.Task[Any]:
+        """Run `work` on its own; `name` is what the log calls it. `patient`: it mostly waits, and
+        may be cancelled wherever it stands."""
         assert len(self._tasks) < TASKS_MAX, f"{TASKS_MAX} background tasks: {name} is too much"
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
+        if patient:
+            self._patient.add(task)
         task.add_done_callback(self._finished)
         return task
 
     async def close(self, *, within_s: float) -> None:
-        """Let what runs finish for `within_s` seconds, then cancel it."""
+        """Let what runs finish for `within_s` seconds, then cancel it; the patient at once."""
+        for task in tuple(self._patient):
+            task.cancel()
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=within_s)
         for task in tuple(self._tasks):
@@ -39,6 +47,7 @@ class Background:
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
+        self._patient.discard(task)
         if task.cancelled() or task.exception() is None:
             return
         log.error("%s: failed", task.get_name(), exc_info=task.exception())

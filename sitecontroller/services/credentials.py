@@ -6,6 +6,14 @@ import hashlib
 import hmac
 import secrets
 
+from sitecontroller.domain.station import OcppVersion
+
+PASSWORD_VARIABLE = {
+    OcppVersion.V16: "AuthorizationKey",
+    OcppVersion.V201: "SecurityCtrlr.BasicAuthPassword",
+    OcppVersion.V21: "SecurityCtrlr.BasicAuthPassword",
+}
+
 
 def new_password() -> str:
     """160 random bits as 40 hexadecimal characters (OCPP security profile 1: 16 to 40)."""

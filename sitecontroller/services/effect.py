@@ -4,7 +4,7 @@ later.
 
 import asyncio
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from sitecontroller.domain.events import Event, TransactionChanged
 from sitecontroller.publisher import Publisher
@@ -14,9 +14,14 @@ class Effect:
     """A watch that leaving its block ends, unless it is `kept`."""
 
     def __init__(
-        self, publisher: Publisher, is_effect: Callable[[TransactionChanged], bool]
+        self,
+        publisher: Publisher,
+        is_effect: Callable[[Any], bool],
+        kind: type[Any] = TransactionChanged,
     ) -> None:
+        """`is_effect` judges events of one `kind`."""
         self._is_effect = is_effect
+        self._kind = kind
         self._seen = asyncio.Event()
         self._kept = False
         self._unsubscribe = publisher.subscribe(self._look)
@@ -44,5 +49,5 @@ class Effect:
         return True
 
     def _look(self, event: Event) -> None:
-        if isinstance(event, TransactionChanged) and self._is_effect(event):
+        if isinstance(event, self._kind) and self._is_effect(event):
             self._seen.set()

@@ -54,7 +54,7 @@ def evse_states(station: ChargingStation, record: StationRecord) -> dict[int, Ev
     return states
 
 
-def told(known: EvseState, report: StatusReported, *, online: bool) -> EvseState:
+def told(known: EvseState, report: StatusReported, error: str | None, *, online: bool) -> EvseState:
     """A state after one more report; the fault of one connector outlives another's good news."""
     connectors = {**known.connectors, report.connector_id: report.status}
     said = dataclasses.replace(
@@ -68,16 +68,4 @@ def told(known: EvseState, report: StatusReported, *, online: bool) -> EvseState
         report.status is not ConnectorStatus.FAULTED
         and said.connector_status is ConnectorStatus.FAULTED
     )
-    return said if another_is_faulted else dataclasses.replace(said, error=fault_text(report))
-
-
-def fault_text(report: StatusReported) -> str | None:
-    """The station's own words for what is wrong; None: nothing is."""
-    words = [
-        word
-        for word in (report.error_code, report.vendor_error_code, report.info)
-        if word and word != "NoError"
-    ]
-    if not words and report.status is not ConnectorStatus.FAULTED:
-        return None
-    return " · ".join(words) or None
+    return said if another_is_faulted else dataclasses.replace(said, error=error)

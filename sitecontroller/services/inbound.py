@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sitecontroller.config import OcppSettings
 from sitecontroller.ports import Clock
 from sitecontroller.services.authorization import AuthorizationService
+from sitecontroller.services.blocks import Blocks
 from sitecontroller.services.metering import MeteringService
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
@@ -20,3 +21,4 @@ class StationServices:
     metering: MeteringService
     clock: Clock
     settings: OcppSettings
+    blocks: Blocks

@@ -18,7 +18,6 @@ from sitecontroller.dlm.allocate import allocate
 from sitecontroller.dlm.base import Flows
 from sitecontroller.dlm.exposure import Sent
 from sitecontroller.dlm.limits import Limit
-from sitecontroller.dlm.room import EPSILON_A
 from sitecontroller.dlm.snapshot import Snapshot
 from sitecontroller.domain.events import (
     Event,
@@ -33,11 +32,11 @@ from sitecontroller.domain.views import CircuitView, LimitView, PhaseSample
 from sitecontroller.ports import ChargingLimit, Clock, ScheduledLimit, StationLink
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.load_circuits import CircuitControl, Circuits, Sight
-from sitecontroller.services.load_decide import RESERVE_A, Change, Pass
+from sitecontroller.services.load_circuits import Circuits, Sight
+from sitecontroller.services.load_decide import RESERVE_A, Change, Pass, would_raise
 from sitecontroller.services.load_evse import EvseControl, Timing, unknown_exposure
 from sitecontroller.services.load_fallbacks import Fallbacks, read_back
-from sitecontroller.services.load_obedience import watch
+from sitecontroller.services.load_obedience import tell_obedience, watch
 from sitecontroller.services.load_orders import (
     AskEvidence,
     ClearLimit,
@@ -48,6 +47,7 @@ from sitecontroller.services.load_orders import (
     PushFallbacks,
     SetLimit,
 )
+from sitecontroller.services.load_room import CYCLE_S_MIN, PRIORITY_ROOM_WITHIN_S, StartRoom
 from sitecontroller.services.load_views import (
     Chart,
     CircuitAlarms,
@@ -61,14 +61,11 @@ from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
 
 CYCLE_S = 1.0
-CYCLE_S_MIN = 0.2
 LEASE_UNCERTAINTY_S = 12.0
 """How much later than planned a lease may end: the station's clock and the message's way."""
 REFUSED_RETRY_S = 10.0
 UNANSWERED_RETRY_S = 1.0
 READING_GRACE_S = 2.0
-ROOM_WITHIN_S = 20.0
-"""How long a card's answer may wait for room; stations give up after 30 s and more."""
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +138,11 @@ class LoadService:
         self._asks: list[Order] = []
         self._chart = Chart()
         self._circuit_alarms = CircuitAlarms(alarms)
+        self._start_room = StartRoom(
+            self._controls, self._circuits, self._below, clock, self._ask_for_cycle
+        )
+        self._room_taken = False
+        """Whether room was taken for a start since the snapshot: then nothing else rises by it."""
         self._wake = asyncio.Event()
         self._woken_s = self._began_s
         self.cycle_late_ms: float | None = None
@@ -171,49 +173,49 @@ class LoadService:
         """Profiles written to that EVSE's flash today."""
         return self._controls[key].writes
 
+    def hold(self, key: EvseKey, paused_by: str) -> None:
+        """Keep the running session of an EVSE at 0 A; "": let it go on."""
+        self._controls[key].paused_by = paused_by
+        self._ask_for_cycle()
+
+    def told_a(self, key: EvseKey) -> float | None:
+        """What load management allows an EVSE with a session, A per phase; None: nobody charges."""
+        control = self._controls.get(key)
+        if control is None or control.transaction is None or not control.online:
+            return None
+        return control.limit_a(self._clock.monotonic_s())
+
+    def tell_again(self, key: EvseKey) -> None:
+        """The limit is to be sent once more, soon: the station may not have taken it."""
+        if self.told_a(key) is not None:
+            self._controls[key].resend = True
+            self._ask_for_cycle()
+
+    def pulled(self, key: EvseKey, lease_s: int) -> None:
+        """A station asked for its limit itself, and its lease begins anew."""
+        control = self._controls[key]
+        ends_s = self._clock.monotonic_s() + lease_s + LEASE_UNCERTAINTY_S
+        control.exposure = control.exposure.extended(ends_s)
+
     async def make_room(self, station_id: str, evse_id: int | None = None) -> bool:
         """Before a start is accepted: keep its fallback free, and wait until it provably is (S1).
 
-        A station may give a car its fallback from the moment we accept its card. Without an EVSE
-        all that could start are meant, those with a car first. False: not proven in time; the sum
-        of fallbacks fits by S2, so the start is accepted all the same.
+        False: not proven in time; the sum of fallbacks fits by S2, so it is accepted all the same.
         """
-        now_s = self._clock.monotonic_s()
-        idle = [
-            control
-            for control in self._controls.values()
-            if control.evse.station_id == station_id
-            and evse_id in (None, control.evse.evse_id)
-            and control.transaction is None
-            and control.evse.fallback_a > 0
-        ]
-        plugged = [control for control in idle if control.plugged_since_s is not None]
-        starting = plugged or idle
-        for control in starting:
-            control.keep_free(now_s)
-        circuits = {
-            circuit.circuit.circuit_id: circuit
-            for control in starting
-            for circuit in self._circuits.up(control.evse.circuit_id)
-        }
-        while not all(self._has_room(circuit) for circuit in circuits.values()):
-            if self._clock.monotonic_s() - now_s >= ROOM_WITHIN_S:
-                log.warning("%s: starts before room for it is proven", station_id)
-                return False
-            self._ask_for_cycle()
-            await asyncio.sleep(CYCLE_S_MIN)
-        return True
+        self._room_taken = True
+        return await self._start_room.make(station_id, evse_id)
 
-    def _has_room(self, circuit: CircuitControl) -> bool:
-        """Whether the last known base load and all that may flow fit under the cap."""
-        now_s, cap_a = self._clock.monotonic_s(), circuit.cap_a
-        below = self._below[circuit.circuit.circuit_id]
-        return all(
-            base_a is not None
-            and base_a + sum(c.exposure_a(now_s) for c in below if phase in c.phases.phases)
-            <= cap_a[phase] + EPSILON_A
-            for phase, base_a in enumerate(circuit.base_a)
-        )
+    def prioritize(self, key: EvseKey, station_transaction_id: str, *, active: bool) -> None:
+        """A session follows its station's priority profile, or our limits again."""
+        control = self._controls.get(key)
+        if control is not None and (active or control.priority_of == station_transaction_id):
+            control.priority_of = station_transaction_id if active else ""
+            self._room_taken = True
+            self._ask_for_cycle()
+
+    async def room_is_proven(self, key: EvseKey) -> bool:
+        """Whether all that may flow fits, an EVSE's part included, within some seconds."""
+        return await self._start_room.proven((self._controls[key],), PRIORITY_ROOM_WITHIN_S)
 
     # the loop
 
@@ -272,7 +274,8 @@ class LoadService:
         """One cycle in steps of a few ms, so that others can have the loop in between.
 
         What is decided on is frozen before the first pause. Until it is decided exposures can only
-        fall, and only a cycle raises them, so what was frozen is safe still.
+        fall, and only a cycle raises them, so what was frozen is safe still; where room was taken
+        for a start meanwhile, nothing rises in this cycle.
         """
         orders = self._observe(now_s)
         if not self._started:
@@ -299,21 +302,24 @@ class LoadService:
                 key = control.key
                 if link is None and control.online:
                     control.lose_contact(now_s)
+                untouched = control.catching_up and control.exposure.told_fallback
                 ended = control.observe(
                     self._transactions.active(key),
                     online=link is not None,
                     plugged=self._stations.evse_state(key).plugged,
                     now_s=now_s,
                 )
+                if ended and not untouched:
+                    orders.append(self._clear(control, now_s))
                 if control.transaction is None:
-                    if ended or control.must_clear(now_s):
+                    if not ended and control.must_clear(now_s):
                         orders.append(self._clear(control, now_s))
                     continue
-                if ended:
-                    orders.append(self._clear(control, now_s))
                 measured = self._metering.evse(key)
                 if measured is not None:
                     control.measure(measured.reading, measured.received_s, self._timing)
+                    if link is not None:
+                        tell_obedience(control, link)
                 control.settle(now_s)
         return orders
 
@@ -353,6 +359,7 @@ class LoadService:
 
     def _freeze(self, now_s: float) -> Snapshot:
         """Idle EVSEs that can draw nothing are left out."""
+        self._room_taken = False
         return Snapshot(
             tuple(control.state(RESERVE_A) for control in self._circuits.by_id.values()),
             tuple(
@@ -376,6 +383,7 @@ class LoadService:
             self._controls,
             self._targets,
             self._circuits.sight,
+            self._may_raise,
             self._settings.lease_s,
             now_s,
         )
@@ -386,22 +394,22 @@ class LoadService:
             and not self._would_raise(change, now_s)
         ]
         for control in self._controls.values():
-            if control.transaction is not None and control.online:
+            if control.transaction is not None and control.online and not control.catching_up:
                 orders += watch(control, self._alarms, self._timing, now_s)
         return orders
 
     def _would_raise(self, change: Change, now_s: float) -> bool:
-        """Whether what seems a decrease is less than an increase that never left, and more than
-        what holds. Then that increase is taken back, and the next cycle decides."""
+        """Then an increase that never left is taken back, and the next cycle decides."""
         waiting = self._dispatcher.waiting(change.key)
-        if waiting is None:
-            return False
-        before = self._controls[change.key].exposure.withdraw(waiting.number)
-        told_a = self._controls[change.key].limit_a(now_s)
-        if not before.most_a(now_s) + EPSILON_A < change.current_a <= told_a:
+        control = self._controls[change.key]
+        if waiting is None or not would_raise(change, control, waiting.number, now_s):
             return False
         self._dispatcher.take_back(change.key)
         return True
+
+    def _may_raise(self, key: EvseKey) -> bool:
+        link = self._stations.link(key.station_id)
+        return not self._room_taken and (link is None or link.may_raise(key.evse_id))
 
     def _blind_limit(self, key: EvseKey) -> Limit:
         """S9: "slow" is the fallback, "stop" is nothing."""
@@ -414,7 +422,7 @@ class LoadService:
         transaction = control.transaction
         assert transaction is not None, "only an EVSE with a session is told anything"
         above = change.current_a > control.evse.fallback_a
-        leased = above and link.clock_offset_s is not None
+        leased = above and link.clock_offset_s is not None and link.holds_leases
         number = next(self._numbers)
         control.send(number, change.current_a, leased=leased, now_s=now_s)
         control.count_write(self._clock.now().toordinal())

@@ -42,6 +42,8 @@ class Pass:
     controls: dict[EvseKey, EvseControl]
     targets: dict[EvseKey, Limit]
     sight: Callable[[str], Sight]
+    may_raise: Callable[[EvseKey], bool]
+    """Whether the station takes a higher limit now."""
     lease_s: int
     now_s: float
 
@@ -112,10 +114,14 @@ class Pass:
             yield Change(demand.key, raised_a)
 
     def _may_rise(self, demand: Demand) -> bool:
+        """While a lower limit waits for evidence a higher one would hide what the car does: after
+        a restart an earlier controller's limit would never be struck off."""
         control = self.controls[demand.key]
         return (
-            self.now_s >= control.increased_s + INCREASE_EVERY_S
+            (demand.limit_a == 0 or control.lacks_evidence_s(self.now_s) == 0)
+            and self.now_s >= control.increased_s + INCREASE_EVERY_S
             and self.now_s >= control.retry_s
+            and self.may_raise(demand.key)
             and (demand.limit_a == 0 or control.writes < WRITES_PER_DAY)
             and self.sight(demand.circuit_id) is Sight.GOOD
         )
@@ -141,6 +147,13 @@ class Pass:
             and control.resend
             and self.now_s >= control.retry_s
         )
+
+
+def would_raise(change: Change, control: EvseControl, waiting: int, now_s: float) -> bool:
+    """Whether what seems a decrease is less than an increase that never left (its number:
+    `waiting`), and more than what holds."""
+    before = control.exposure.withdraw(waiting)
+    return before.most_a(now_s) + EPSILON_A < change.current_a <= control.limit_a(now_s)
 
 
 def _poorest_first(demand: Demand) -> tuple[float, float, EvseKey]:

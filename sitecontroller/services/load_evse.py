@@ -5,6 +5,7 @@ It sends nothing.
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import IntEnum
 
 from sitecontroller.dlm.base import NO_FLOW, NO_FLOWS, Flow, Flows, flow_bounds
@@ -35,6 +36,10 @@ ALIGNED_AFTER_S = 3.0
 """For so long after a reading the meter may still show what was before it."""
 FALL_GRACE_S = 3.0
 """The reading that shows whether a car followed may take so long after the reaction time."""
+TOLD_LATE = timedelta(seconds=60)
+"""A session told of so long after it began comes from a station's queue."""
+CATCH_UP_S = 15.0
+"""For so long it may be over already."""
 OBEYS_A = 1.0
 OBEYS_SHARE = 0.05
 
@@ -82,8 +87,15 @@ class EvseControl:
     online: bool = False
     fallback_confirmed: bool = False
     transaction: Transaction | None = None
+    catching_up: bool = False
+    """The session was told of long after it began and shows no sign of life yet: most likely it is
+    one of the station's offline hours, and its end is on the way. It keeps what it had."""
     transaction_since_s: float = 0.0
     plugged_since_s: float | None = None
+    paused_by: str = ""
+    """Who holds this session at 0 A, in words; nobody if empty."""
+    priority_of: str = ""
+    """The session, by the station's id, that follows its priority profile instead of our limit."""
     kept_until_s: float = float("-inf")
     """Its fallback is kept free for a start that is about to be accepted."""
     draw: Draw | None = None
@@ -107,6 +119,9 @@ class EvseControl:
     """No further question before; the waits grow while none is answered."""
     _asks: int = 0
     over_since_s: float | None = None
+    followed: bool | None = None
+    """Whether the last reading showed that a limit was obeyed (it drew more before) or was not;
+    None: it showed neither."""
     obedience: Obedience = Obedience.OBEYS
     obedience_since_s: float = 0.0
     ended_s: float | None = None
@@ -148,6 +163,12 @@ class EvseControl:
             self._forget_car()
             self.transaction_since_s = now_s
         self.transaction = transaction
+        self.catching_up = (
+            transaction is not None
+            and self.draw is None
+            and transaction.start_received_at - transaction.started_at > TOLD_LATE
+            and now_s - self.transaction_since_s < CATCH_UP_S
+        )
         return ended
 
     def measure(self, reading: MeterReading, received_s: float, timing: Timing) -> bool:
@@ -163,7 +184,9 @@ class EvseControl:
         most_a = self.draw.most_a
         if most_a is None:
             return False
-        self.need.observe(most_a, self.exposure.limit_a(received_s), received_s)
+        limit_a = self.exposure.limit_a(received_s)
+        self.need.observe(most_a, limit_a, received_s)
+        self.followed = self._has_followed(most_a, before_a, limit_a)
         self._judge(most_a, received_s, timing)
         self.exposure = self.exposure.measured(most_a, received_s, timing.reaction_s)
         return True
@@ -182,10 +205,11 @@ class EvseControl:
         """What it may draw now per phase (`load-management.md`, step 2).
 
         Without a session it draws nothing as long as it can't start unheard: online with its
-        fallback in place. A car just plugged has that fallback kept free.
+        fallback in place. A car just plugged has that fallback kept free. A priority profile is no
+        more than the fallback.
         """
         self._look(now_s)
-        most_a = self._most_a
+        most_a = max(self._most_a, self.evse.fallback_a) if self.has_priority else self._most_a
         if self.transaction is not None or not self.online or not self.fallback_confirmed:
             return most_a
         since_s = self.plugged_since_s
@@ -205,14 +229,22 @@ class EvseControl:
             self._most_a, self._told_a = exposure.most_a(now_s), exposure.limit_a(now_s)
 
     @property
+    def has_priority(self) -> bool:
+        """Whether the session here charges with priority, whatever it is told."""
+        transaction = self.transaction
+        return transaction is not None and transaction.station_transaction_id == self.priority_of
+
+    @property
     def steerable(self) -> bool:
         """Whether the allocator decides for it; a session on a refused card keeps its fallback."""
         return (
             self.online
             and self.transaction is not None
             and self.transaction.may_charge
+            and not self.catching_up
             and self.obedience is Obedience.OBEYS
             and self.over_since_s is None
+            and not self.has_priority
         )
 
     def demand(self, now_s: float) -> Demand:
@@ -230,6 +262,7 @@ class EvseControl:
             weight=evse.weight,
             steerable=self.steerable,
             wants=not self.need.asleep,
+            paused_by=self.paused_by,
             exposure_a=self.exposure_a(now_s),
             measured_a=self.draw.most_a if self.draw else None,
             limit_a=self.limit_a(now_s),
@@ -326,7 +359,7 @@ class EvseControl:
 
     def lacks_evidence_s(self, now_s: float) -> float:
         """For how long a lower limit has gone unproven; 0: none does."""
-        since_s = self.exposure.unproven_since_s(now_s)
+        since_s = None if self.has_priority else self.exposure.unproven_since_s(now_s)
         return 0.0 if since_s is None else now_s - max(since_s, self.transaction_since_s)
 
     def ask(self, now_s: float) -> None:
@@ -375,14 +408,22 @@ class EvseControl:
     def _judge(self, draw_a: float, received_s: float, timing: Timing) -> None:
         """S6: more than it was told, once it had time to react."""
         obeyed_a = self.exposure.obeyed_a(received_s, timing.reaction_s)
+        if self.has_priority:
+            obeyed_a = max(obeyed_a, self.evse.fallback_a)
         if draw_a <= obeyed_a + max(OBEYS_A, OBEYS_SHARE * obeyed_a):
             self.over_since_s = None
         elif self.over_since_s is None:
             self.over_since_s = received_s
-            self.resend = True
+            self.resend, self.followed = True, False
+
+    def _has_followed(self, draw_a: float, before_a: PerPhase, limit_a: float) -> bool | None:
+        """Whether a car came down to a limit that it drew more than before."""
+        was_a = max((a for a in before_a if a is not None), default=0.0)
+        came_down = was_a > limit_a + OBEYS_A and draw_a <= limit_a + EVIDENCE_TOLERANCE_A
+        return True if came_down and self.sent_s > float("-inf") else None
 
     def _forget_car(self) -> None:
-        self.draw = None
+        self.draw, self.paused_by = None, ""
         self.need = Need(self.evse.current_a_min)
         self.phases = PhasesInUse(self.evse.phase_map.site_phases)
         self.dwell = Dwell()

@@ -6,6 +6,7 @@ is taken out of service. A step is taken only when the one before had time to sh
 
 from collections.abc import Iterator
 
+from sitecontroller.ports import StationLink
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.load_evse import EvseControl, Obedience, Timing
 from sitecontroller.services.load_orders import (
@@ -56,6 +57,15 @@ def watch(
     ):
         control.obedience, control.obedience_since_s = Obedience.UNAVAILABLE, now_s
         yield TakeOutOfService(key)
+
+
+def tell_obedience(control: EvseControl, link: StationLink) -> None:
+    """Q44: whether the way in which limits are told works."""
+    followed, control.followed = control.followed, None
+    if followed is True:
+        link.limit_obeyed(control.key.evse_id)
+    elif followed is False:
+        link.limit_disobeyed(control.key.evse_id)
 
 
 def _is_over(control: EvseControl, timing: Timing, now_s: float) -> bool:

@@ -154,6 +154,8 @@ class Dispatcher:
                 outcome = Outcome.UNANSWERED
                 try:
                     outcome = await self._send(order, link)
+                    if link is not None:
+                        order = _as_can_be_told(order, link)
                 finally:
                     self._listener.limit_answered(order, outcome)
         finally:
@@ -204,8 +206,9 @@ class Dispatcher:
                 await link.trigger("MeterValues", order.key.evse_id)
         if order.schedule:
             asked_s = self._monotonic_s()
-            scheduled = await link.composite_limit(order.key.evse_id)
-            self._listener.schedule_answered(order.key, scheduled, asked_s)
+            with contextlib.suppress(LimitSuperseded):  # a newer question will be answered
+                scheduled = await link.composite_limit(order.key.evse_id)
+                self._listener.schedule_answered(order.key, scheduled, asked_s)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         assert len(self._tasks) < TASKS_MAX, f"{TASKS_MAX} orders under way: {name} is too much"
@@ -220,7 +223,8 @@ class Dispatcher:
 
 
 def _as_can_be_told(order: LimitOrder, link: StationLink) -> LimitOrder:
-    """Without the station's clock nothing ends by itself; the link may be another one by now."""
-    if isinstance(order, ClearLimit) or link.clock_offset_s is not None:
+    """Without the station's clock nothing ends by itself; the link may be another one by now, or
+    have changed the way in which it tells limits."""
+    if isinstance(order, ClearLimit) or (link.clock_offset_s is not None and link.holds_leases):
         return order
     return replace(order, limit=replace(order.limit, lease_s=None))

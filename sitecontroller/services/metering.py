@@ -75,7 +75,7 @@ def _tells_flow(reading: MeterReading) -> bool:
 
 def _with_energy(known: MeterReading, newer: MeterReading) -> MeterReading:
     return MeterReading(
-        at=known.at,
+        at=known.at if _tells_flow(known) else newer.at,
         current_a=known.current_a,
         voltage_v=known.voltage_v,
         power_phase_w=known.power_phase_w,

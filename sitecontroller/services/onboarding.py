@@ -13,18 +13,12 @@ from dataclasses import dataclass, field
 
 from sitecontroller.domain.commands import AcceptStation, RejectStation
 from sitecontroller.domain.errors import FieldError, InvalidInput, NotFound, OperatingError
-from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import Topology
 from sitecontroller.ports import StationLink
-from sitecontroller.services.credentials import new_password, password_hash
+from sitecontroller.services.credentials import PASSWORD_VARIABLE, new_password, password_hash
 from sitecontroller.services.stations import StationService
 
 log = logging.getLogger(__name__)
-
-PASSWORD_VARIABLE = {
-    OcppVersion.V16: "AuthorizationKey",
-    OcppVersion.V201: "SecurityCtrlr.BasicAuthPassword",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,10 +266,11 @@ _WITHOUT_CAR = {
 
 
 def running_price(transaction: Transaction) -> Money | None:
-    """What a transaction costs so far, by the same function as its final price."""
+    """What a transaction costs so far, by the same function as its final price. Ended, it costs
+    what is billed: nothing is shown while a person has to settle that."""
     if transaction.price is not None:
         return transaction.price.total
-    if transaction.tariff is None or transaction.energy_wh is None:
+    if not transaction.active or transaction.tariff is None or transaction.energy_wh is None:
         return None
     return rate(transaction.tariff, transaction.energy_wh).total
 

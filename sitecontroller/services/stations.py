@@ -20,7 +20,9 @@ from sitecontroller.domain.events import (
     StationReady,
     TransactionChanged,
 )
+from sitecontroller.domain.faults import FaultFound
 from sitecontroller.domain.ids import fold
+from sitecontroller.domain.security import Login
 from sitecontroller.domain.station import (
     ConnectorStatus,
     RegistrationStatus,
@@ -32,16 +34,16 @@ from sitecontroller.domain.views import NewStationView
 from sitecontroller.ports import Clock, StationLink, StationRecord, Store, UnitOfWork
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.credentials import password_matches
 from sitecontroller.services.evse_state import (
     CONNECTORS_MAX,
     evse_states,
-    fault_text,
     told,
 )
 from sitecontroller.services.evse_state import (
     EvseState as EvseState,
 )
+from sitecontroller.services.fault_catalogue import fault_parameters, fault_reported
+from sitecontroller.services.guard import Guard, Judgement, KnownProofs, by_password
 from sitecontroller.services.new_stations import NewStations
 
 log = logging.getLogger(__name__)
@@ -101,13 +103,14 @@ class StationService:
         *,
         pepper: bytes,
         heartbeat_interval_s: int,
+        guard: Guard | None = None,
     ) -> None:
         self._topology = topology
         self._store = store
         self._clock = clock
         self._publisher = publisher
         self._alarms = alarms
-        self._pepper = pepper
+        self.guard = guard or Guard(store, clock, pepper=pepper)
         self._heartbeat_interval_s = heartbeat_interval_s
         self._by_fold = {fold(station_id): station_id for station_id in topology.stations}
         self._states = {
@@ -129,6 +132,7 @@ class StationService:
                 state.record = record
                 state.evses = evse_states(state.station, record)
         await self._new.load()
+        await self.guard.load()
         self._forget_alarms_of_strangers()
 
     # what the edge asks and tells
@@ -138,30 +142,49 @@ class StationService:
         known = self._by_fold.get(fold(station_id))
         return None if known is None else self._topology.stations[known]
 
-    async def authenticate(
-        self, station_id: str, password: bytes | None, address: str
-    ) -> LoginVerdict:
+    async def authenticate(self, login: Login) -> LoginVerdict:
         """Check a log-in. Takes the same work for known and unknown ids.
 
         A station that shows the password made for it is admitted, even when a crash kept us from
         noting that it took it.
         """
-        station = self.find(station_id)
-        kept = None if station is None else self._states[station.station_id].record.password_hash
+        station_id, station = login.station_id, self.find(login.station_id)
+        record = None if station is None else self._states[station.station_id].record
+        kept = None if record is None else record.password_hash
         candidate = None if station is None else self._new.candidate(station_id)
-        matches = password_matches(self._pepper, kept or candidate, password or b"")
-        if station is not None and matches:
-            if kept is None and candidate is not None:
-                await self.admit(station.station_id, candidate)
+        boot = None if record is None else record.boot
+        judgement = self.guard.judge(
+            login,
+            KnownProofs(
+                station is not None, kept or candidate, None if boot is None else boot.serial_number
+            ),
+        )
+        if judgement.accepted and record is not None:
+            await self._note_password(record, candidate, judgement)
+            await self.guard.let_in(login, judgement)
             return LoginVerdict.ACCEPTED
-        if kept is None and self.commissioning and not self._new.rejected(station_id):
+        waits = kept is None and self.commissioning and not self._new.rejected(station_id)
+        if waits and self.guard.may_wait(login):
             return LoginVerdict.COMMISSIONING
+        self.guard.turned_away(login, judgement)
         return LoginVerdict.REFUSED
 
+    async def _note_password(
+        self, record: StationRecord, candidate: str | None, judgement: Judgement
+    ) -> None:
+        """The station showed a password that was on its way to it: from now on it is the one."""
+        if judgement.next_password_hash is not None:
+            await self.admit(record.station_id, judgement.next_password_hash)
+        elif record.password_hash is None and candidate is not None and by_password(judgement):
+            await self.admit(record.station_id, candidate)
+
     def admitted(self, station_id: str) -> bool:
-        """Whether it takes part: its place is in site.toml and a password is kept for it."""
+        """Whether it takes part: its place is in site.toml, and a password or a certificate is
+        kept for it, or an exception holds."""
         state = self._states.get(station_id)
-        return state is not None and state.record.password_hash is not None
+        return state is not None and (
+            state.record.password_hash is not None or self.guard.needs_no_password(station_id)
+        )
 
     async def connected(self, link: StationLink, address: str) -> None:
         """A station logged in; it may be sent calls only when `ready` has been called."""
@@ -218,6 +241,11 @@ class StationService:
     def duplicate_refused(self, station_id: str, address: str) -> None:
         """A second device came with a living station's name and was turned away."""
         self._alarms.raise_("duplicate-station", station_id, station=station_id, address=address)
+        self.guard.note(station_id, "DuplicateConnectionRefused", f"from {address}")
+
+    def tls_failed(self, address: str, reason: str) -> None:
+        """A TLS handshake came to nothing, so nobody knows whose it was."""
+        self.guard.note(None, "TlsHandshakeFailed", f"{reason}; from {address}")
 
     async def booted(self, boot: StationBooted) -> BootAnswer:
         """A BootNotification: remember what it is; an unknown station waits for a person."""
@@ -260,9 +288,11 @@ class StationService:
         state = self._states.get(report.station_id)
         if state is None:
             return
+        found = fault_reported(report, state.record.boot)
+        error = found.words if found is not None else None
         if report.evse_id == 0:
-            state.faulted = fault_text(report)
-            self._alarm_faults(report, faulted=report.status is ConnectorStatus.FAULTED)
+            state.faulted = error
+            self._alarm_faults(report, found, faulted=report.status is ConnectorStatus.FAULTED)
         elif report.evse_id not in state.evses:
             await self.warn(report.station_id, UNKNOWN_EVSE)
             return
@@ -270,11 +300,11 @@ class StationService:
             await self.warn(report.station_id, UNKNOWN_CONNECTOR)
             return
         else:
-            now = told(state.evses[report.evse_id], report, online=state.ready)
+            now = told(state.evses[report.evse_id], report, error, online=state.ready)
             state.evses[report.evse_id] = now
             await self._store_status(state)
             faulted = now.connector_status is ConnectorStatus.FAULTED
-            self._alarm_faults(report, faulted=faulted)
+            self._alarm_faults(report, found, faulted=faulted)
         self._publisher.publish(StationChanged(report.station_id))
 
     async def remembered(self, name: str) -> Any:
@@ -334,6 +364,7 @@ class StationService:
             state.record = record
         self._new.remove(station_id)
         await self._new.settle(record)
+        await self.guard.accepted(station_id)
 
     async def reject(self, station_id: str) -> None:
         """Turn a waiting station away for the rest of the commissioning window."""
@@ -376,13 +407,17 @@ class StationService:
                 known, finishing=event.ended and known.plugged
             )
 
-    def _alarm_faults(self, report: StatusReported, *, faulted: bool) -> None:
+    def _alarm_faults(
+        self, report: StatusReported, found: FaultFound | None, *, faulted: bool
+    ) -> None:
         subject = f"{report.station_id}/{report.evse_id}"
         if not faulted:
             self._alarms.clear("station-faulted", subject)
-        elif report.status is ConnectorStatus.FAULTED:
-            error = fault_text(report) or "unknown fault"
-            self._alarms.raise_("station-faulted", subject, evse=subject, error=error)
+        elif report.status is ConnectorStatus.FAULTED and found is not None:
+            known = self._alarms.get(f"station-faulted:{subject}")
+            standing = known if known is not None and known.active else None
+            parameters = fault_parameters(subject, found, standing)
+            self._alarms.raise_("station-faulted", subject, **parameters)
 
     def _forget_alarms_of_strangers(self) -> None:
         """What site.toml no longer has can't tell that it is well again."""

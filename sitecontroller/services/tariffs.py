@@ -7,7 +7,7 @@ import logging
 from datetime import UTC, datetime
 
 from sitecontroller.domain.errors import FieldError, InvalidInput, NotFound
-from sitecontroller.domain.events import Event, TransactionChanged
+from sitecontroller.domain.events import Event, TariffChanged, TransactionChanged
 from sitecontroller.domain.tariff import Tariff, TariffTerms, tariff_of
 from sitecontroller.ports import Clock, Store, UnitOfWork
 from sitecontroller.publisher import Publisher
@@ -31,6 +31,7 @@ class TariffService:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._publisher = publisher
         self._alarms = alarms
         self._currency = currency
         publisher.subscribe(self._on_event)
@@ -68,6 +69,7 @@ class TariffService:
             tariff.currency,
         )
         self._alarms.clear("no-tariff", "site")
+        self._publisher.publish(TariffChanged())
         return tariff
 
     def _on_event(self, event: Event) -> None:

@@ -6,14 +6,17 @@ What every rule of `transaction_rules` shares; pure but for `fact` and `tell`, w
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
-from sitecontroller.domain.metering import MeterReading, ReadingContext
-from sitecontroller.domain.rating import rate
+from sitecontroller.domain.metering import MeterReading, ReadingContext, TimeQuality
+from sitecontroller.domain.rating import Price, rate
 from sitecontroller.domain.transaction import (
     REGISTER_JITTER_WH,
     Transaction,
     TransactionFlag,
+    TransactionState,
+    TransactionUpdated,
 )
 from sitecontroller.ports import UnitOfWork
 
@@ -21,6 +24,8 @@ SEQ_NO_MISSING_MAX = 100
 ENERGY_WH_MAX = Decimal(1_000_000)
 """No car takes more in a session; beyond it a person looks before anything is billed."""
 POWER_TOLERANCE = Decimal("1.2")
+FIRST_READINGS = 8
+"""Of a transaction, looked at for where its register began."""
 ENERGY_SLACK_WH = Decimal(2_000)
 """What an outlet may seem to exceed its power by: rounding, clocks, late first readings."""
 
@@ -53,8 +58,13 @@ def with_readings(
 
 
 def progressed(known: Transaction, seq_no: int | None, *, offline: bool) -> Transaction:
-    """The transaction with an event's sequence number accounted for (Q34)."""
-    flags = known.flags | {Flag.OFFLINE} if offline else known.flags
+    """The transaction with an event's sequence number accounted for (Q34).
+
+    What comes late makes no offline session of one whose card was refused with contact: the
+    site's policy for cards that nobody could ask about is not meant for it.
+    """
+    became_offline = offline and Flag.REFUSED_TOKEN not in known.flags
+    flags = known.flags | {Flag.OFFLINE} if became_offline else known.flags
     if seq_no is None:
         return dataclasses.replace(known, flags=flags)
     highest = known.seq_no_max if known.seq_no_max is not None else -1
@@ -82,11 +92,15 @@ def seen(known: Transaction, seq_no: int | None) -> bool:
     return seq_no not in missing
 
 
-def with_trusted_energy(tx: UnitOfWork, transaction: Transaction) -> Transaction:
+def with_trusted_energy(
+    tx: UnitOfWork, transaction: Transaction, power_w_max: float | None
+) -> Transaction:
     """Q31: stop less start where that can be right, else the sum of what the readings rose by.
 
     It can't be right where the stop lies below the start, or below the highest register that
-    lasted: then the meter began anew in between. One odd reading changes nothing.
+    lasted: then the meter began anew in between. Nor where the first reading lies further above
+    the start than the outlet (`power_w_max`, None: unknown) delivers in that time: then the start
+    was told of another register (Q40). One odd reading changes nothing.
     """
     transaction = dataclasses.replace(transaction, energy_corrected_wh=None)
     start_wh = transaction.meter_start_wh
@@ -95,7 +109,14 @@ def with_trusted_energy(tx: UnitOfWork, transaction: Transaction) -> Transaction
     if start_wh is None or stop_wh is None:
         return dataclasses.replace(transaction, flags=transaction.flags | {Flag.REGISTER_DOUBTFUL})
     if stop_wh >= start_wh - REGISTER_JITTER_WH and not doubtful:
-        return transaction
+        begins_wh = _other_register(tx, transaction, start_wh, power_w_max)
+        if begins_wh is None or stop_wh < begins_wh:
+            return transaction
+        return dataclasses.replace(
+            transaction,
+            energy_corrected_wh=stop_wh - begins_wh,
+            flags=transaction.flags | {Flag.REGISTER_DOUBTFUL},
+        )
     registers = lasting_registers(start_wh, tx.readings(transaction.key), stop_wh)
     began_anew = stop_wh < max(registers) - REGISTER_JITTER_WH
     return dataclasses.replace(
@@ -103,6 +124,29 @@ def with_trusted_energy(tx: UnitOfWork, transaction: Transaction) -> Transaction
         energy_corrected_wh=energy_from_registers(registers) if began_anew else None,
         flags=transaction.flags | {Flag.REGISTER_DOUBTFUL},
     )
+
+
+def _other_register(
+    tx: UnitOfWork, transaction: Transaction, start_wh: float, power_w_max: float | None
+) -> float | None:
+    """Where the readings began, if that can't be the register of the start; None: it can."""
+    if power_w_max is None or Flag.CLOCK_DOUBTFUL in transaction.flags:
+        return None
+    first = next(
+        (r for r in tx.readings(transaction.key, FIRST_READINGS) if r.energy_import_wh is not None),
+        None,
+    )
+    if first is None or first.energy_import_wh is None:
+        return None
+    elapsed_s = max(0.0, (first.at - transaction.started_at).total_seconds())
+    risen_wh = Decimal(first.energy_import_wh - start_wh)
+    return first.energy_import_wh if risen_wh > _deliverable_wh(elapsed_s, power_w_max) else None
+
+
+def _deliverable_wh(seconds: float, power_w_max: float) -> Decimal:
+    """The most an outlet may seem to deliver in a time."""
+    hours = Decimal(seconds) / 3600
+    return hours * Decimal(power_w_max) * POWER_TOLERANCE + ENERGY_SLACK_WH
 
 
 def lasting_registers(
@@ -152,6 +196,15 @@ def priced(transaction: Transaction, power_w_max: float | None) -> Transaction:
     return dataclasses.replace(transaction, price=rate(transaction.tariff, energy_wh))
 
 
+def price_so_far(
+    tx: UnitOfWork, transaction: Transaction, at: datetime, power_w_max: float | None
+) -> Price | None:
+    """What a running transaction would be billed if it ended now: its readings are doubted as a
+    bill's are, so that nobody is shown what nobody would be billed."""
+    ended = dataclasses.replace(transaction, state=TransactionState.ENDED, ended_at=at)
+    return priced(with_trusted_energy(tx, ended, power_w_max), power_w_max).price
+
+
 def _unbelievable(transaction: Transaction, energy_wh: Decimal, power_w_max: float | None) -> bool:
     if energy_wh > ENERGY_WH_MAX:
         return True
@@ -159,8 +212,9 @@ def _unbelievable(transaction: Transaction, energy_wh: Decimal, power_w_max: flo
     if power_w_max is None or clock_unknown or transaction.ended_at is None:
         return False
     until = max(transaction.ended_at, transaction.meter_last_at or transaction.ended_at)
-    hours = Decimal((until - transaction.started_at).total_seconds()) / 3600
-    return energy_wh > hours * Decimal(power_w_max) * POWER_TOLERANCE + ENERGY_SLACK_WH
+    return energy_wh > _deliverable_wh(
+        (until - transaction.started_at).total_seconds(), power_w_max
+    )
 
 
 def fact(tx: UnitOfWork, transaction: Transaction, kind: str) -> Transaction:
@@ -186,3 +240,14 @@ def tell(tx: UnitOfWork, transaction: Transaction, kind: str) -> None:
 def first_known(*values: float | None) -> float | None:
     """The first value that is known."""
     return next((value for value in values if value is not None), None)
+
+
+def brings_more(known: Transaction, report: TransactionUpdated) -> bool:
+    """Whether an event with a number used before counts on: what it counted would be lost (Q22).
+
+    Solidstudio's virtual charge point numbers every event 0.
+    """
+    last_at = known.meter_last_at or known.started_at
+    return report.time.quality is not TimeQuality.RECEIVED and any(
+        reading.energy_import_wh is not None and reading.at > last_at for reading in report.readings
+    )

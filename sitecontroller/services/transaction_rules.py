@@ -13,19 +13,23 @@ from sitecontroller.domain.authorization import Authorization, AuthorizationStat
 from sitecontroller.domain.ids import new_ulid
 from sitecontroller.domain.metering import TimeQuality
 from sitecontroller.domain.station import StationTime
+from sitecontroller.domain.tariff import Tariff
 from sitecontroller.domain.topology import EvseKey, Topology
 from sitecontroller.domain.transaction import (
     Transaction,
     TransactionEnded,
     TransactionFlag,
+    TransactionReport,
     TransactionStarted,
     TransactionState,
     TransactionUpdated,
 )
 from sitecontroller.ports import UnitOfWork
-from sitecontroller.services.authorization import authorize_at
+from sitecontroller.services.authorization import authorize_at, in_group, may_stop
+from sitecontroller.services.reservation_rows import unless_reserved, use_reservation
 from sitecontroller.services.transaction_figures import (
     SEQ_NO_MISSING_MAX,
+    brings_more,
     fact,
     first_known,
     priced,
@@ -81,6 +85,7 @@ def record_start(tx: UnitOfWork, report: TransactionStarted, topology: Topology)
         transaction = with_readings(transaction, (report.reading,))
         tx.update_transaction(transaction)
     tell(tx, transaction, "TransactionStarted")
+    use_reservation(tx, transaction, report.reservation_id)
     orphan = orphan_stop_of(tx, transaction)
     if orphan is None:
         return Outcome(transaction, authorization, (*closed, transaction), began=True)
@@ -97,8 +102,8 @@ def record_update(tx: UnitOfWork, report: TransactionUpdated, topology: Topology
         return _open_unannounced(tx, report, topology)
     if known is None:
         return Outcome(None)
-    if seen(known, report.seq_no):
-        return Outcome(known, _answer(tx, known, report.id_token, report.time.at), repeated=True)
+    if seen(known, report.seq_no) and not brings_more(known, report):
+        return Outcome(known, _answer(tx, known, report), repeated=True)
     for reading in report.readings:
         tx.add_reading(known.key, reading)
     updated = progressed(_placed(known, report), report.seq_no, offline=report.offline)
@@ -107,13 +112,25 @@ def record_update(tx: UnitOfWork, report: TransactionUpdated, topology: Topology
         updated = dataclasses.replace(updated, charging_state=report.charging_state)
     if report.remote_start_id is not None:
         updated = dataclasses.replace(updated, remote_start_id=report.remote_start_id)
-    authorization = _answer(tx, updated, report.id_token, report.time.at)
-    if authorization is not None and _takes_over(updated, report.id_token, authorization):
+    authorization = _answer(tx, updated, report)
+    if authorization is not None and _takes_over(known, report, authorization):
+        assert report.id_token is not None, "without a card there is no answer"
+        authorization = unless_reserved(
+            tx,
+            authorization,
+            updated.station_id,
+            updated.evse_id,
+            report.id_token,
+            _judged_at(report),
+        )
+    if authorization is not None and _takes_over(known, report, authorization):
         updated = _with_token(updated, report.id_token, authorization)
-        updated = fact(tx, updated, "TransactionUpdated")
-    elif not known.active:
+        use_reservation(tx, updated, report.reservation_id)
+    if not known.active:
         updated = _settled(tx, updated, topology)
         updated = fact(tx, updated, "TransactionCorrected")
+    elif updated.id_token is not known.id_token:
+        updated = fact(tx, updated, "TransactionUpdated")
     else:
         tx.update_transaction(updated)
     return Outcome(updated, authorization, (updated,))
@@ -123,7 +140,7 @@ def record_end(tx: UnitOfWork, report: TransactionEnded, topology: Topology) -> 
     """A station ended a transaction; always kept, if need be as an orphan (Q28)."""
     told = said_before(tx, report)
     if told is not None or tx.kept_report(report) is not None:
-        return Outcome(told, _answer(tx, told, report.id_token, report.time.at), repeated=True)
+        return Outcome(told, _answer(tx, told, report), repeated=True)
     station = topology.stations.get(report.station_id)
     match = meant_by_end(tx, report, len(station.evses) if station is not None else 1)
     if match is None and report.station_transaction_id is not None and report.seq_no is not None:
@@ -132,7 +149,7 @@ def record_end(tx: UnitOfWork, report: TransactionEnded, topology: Topology) -> 
         tx.add_report(None, report)
         return Outcome(None)
     known = match.transaction
-    authorization = _answer(tx, known, report.id_token, report.time.at)
+    authorization = _answer(tx, known, report)
     tx.add_report(known.key, report)
     if not known.active and not CORRECTABLE & known.flags:
         return Outcome(known, authorization, repeated=True)
@@ -165,27 +182,33 @@ def _start_again(
     if Flag.NO_START not in known.flags:
         same = Authorization(known.authorization_status, None, known.parent_id_token)
         return Outcome(known, same, repeated=True)
-    authorization = _start_authorization(tx, report, but=known)
+    tariff = _tariff(tx, report)
+    unpriced = {Flag.UNPRICED} if tariff is None else set()
     completed = dataclasses.replace(
         known,
         evse_id=report.evse_id,
         connector_id=report.connector_id,
         started_at=report.time.at,
-        id_token=report.id_token or known.id_token,
-        authorization_status=authorization.status,
         remote_start_id=(
             known.remote_start_id if report.remote_start_id is None else report.remote_start_id
         ),
         meter_start_wh=first_known(_start_register(report), known.meter_start_wh),
-        tariff=tx.tariff_at(report.time.at),
-        flags=known.flags - {Flag.NO_START},
+        tariff=tariff,
+        flags=known.flags - {Flag.NO_START, Flag.UNPRICED} | unpriced,
     )
+    authorization = Authorization(known.authorization_status, None, known.parent_id_token)
+    if report.id_token is not None and not same_token_as(known, report.id_token):
+        authorization = _start_authorization(tx, report)
+        taken_over = known.id_token is not None and Flag.REFUSED_TOKEN not in known.flags
+        if authorization.accepted or not taken_over:
+            completed = _with_token(completed, report.id_token, authorization)
     if report.reading is not None:
         tx.add_reading(known.key, report.reading)
     completed = progressed(completed, report.seq_no, offline=report.offline)
     if not completed.active:
         completed = _settled(tx, completed, topology)
     completed = fact(tx, completed, "TransactionCorrected")
+    use_reservation(tx, completed, report.reservation_id)
     return Outcome(completed, authorization, (completed,))
 
 
@@ -208,16 +231,28 @@ def _close_older(
     )
 
 
-def _start_authorization(
-    tx: UnitOfWork, report: TransactionStarted, but: Transaction | None = None
-) -> Authorization:
+def _start_authorization(tx: UnitOfWork, report: TransactionStarted) -> Authorization:
     if report.id_token is None:
         return Authorization(AuthorizationStatus.UNKNOWN)
-    authorization = authorize_at(tx, None, report.id_token, report.time.at)
-    own = but is not None and but.active and same_token_as(but, report.id_token)
-    if own and authorization.status is AuthorizationStatus.CONCURRENT_TX:
-        return Authorization(AuthorizationStatus.ACCEPTED, authorization.expires_at)
-    return authorization
+    at = _judged_at(report)
+    return unless_reserved(
+        tx,
+        authorize_at(tx, None, report.id_token, at),
+        report.station_id,
+        report.evse_id,
+        report.id_token,
+        at,
+    )
+
+
+def _judged_at(report: TransactionReport) -> datetime:
+    """When its card was shown: what just happened is judged by our clock, not by the station's."""
+    return min(report.time.at, report.received_at) if report.offline else report.received_at
+
+
+def _tariff(tx: UnitOfWork, report: TransactionStarted) -> Tariff | None:
+    """The one in force at the start; none of the future's, however far ahead a clock is."""
+    return tx.tariff_at(min(report.time.at, report.received_at))
 
 
 def _new_transaction(
@@ -230,7 +265,7 @@ def _new_transaction(
         flags.add(Flag.OFFLINE)
     if report.time.quality is TimeQuality.RECEIVED or _in_future(report.time, report.received_at):
         flags.add(Flag.CLOCK_DOUBTFUL)
-    tariff = tx.tariff_at(report.time.at)
+    tariff = _tariff(tx, report)
     if tariff is None:
         flags.add(Flag.UNPRICED)
     return Transaction(
@@ -272,6 +307,7 @@ def _open_unannounced(
         charging_state=report.charging_state if isinstance(report, TransactionUpdated) else None,
         seq_no=report.seq_no,
         offline=report.offline,
+        reservation_id=report.reservation_id if isinstance(report, TransactionUpdated) else None,
     )
     closed = _close_older(tx, started, topology)
     authorization = _start_authorization(tx, started)
@@ -283,6 +319,7 @@ def _open_unannounced(
     for reading in report.readings:
         tx.add_reading(transaction.key, reading)
     tell(tx, transaction, "TransactionStarted")
+    use_reservation(tx, transaction, started.reservation_id)
     answered = authorization if report.id_token is not None else None
     return Outcome(transaction, answered, (*closed, transaction), began=True)
 
@@ -337,8 +374,8 @@ def _ended(
 def _settled(tx: UnitOfWork, transaction: Transaction, topology: Topology) -> Transaction:
     """An ended transaction with its energy and price worked out (again)."""
     evse = topology.evse(EvseKey(transaction.station_id, transaction.evse_id))
-    transaction = with_trusted_energy(tx, transaction)
-    return priced(transaction, evse.power_w_max if evse is not None else None)
+    power_w_max = None if evse is None else evse.power_w_max
+    return priced(with_trusted_energy(tx, transaction, power_w_max), power_w_max)
 
 
 def _placed(known: Transaction, report: TransactionUpdated | TransactionEnded) -> Transaction:
@@ -351,19 +388,27 @@ def _placed(known: Transaction, report: TransactionUpdated | TransactionEnded) -
 
 
 def _answer(
-    tx: UnitOfWork, known: Transaction | None, id_token: IdToken | None, at: datetime
+    tx: UnitOfWork, known: Transaction | None, report: TransactionUpdated | TransactionEnded
 ) -> Authorization | None:
     """What a card shown with an event is worth; None when none was shown."""
+    id_token = report.id_token
     if id_token is None:
         return None
     if known is not None and known.id_token is not None and same_token_as(known, id_token):
         return Authorization(known.authorization_status, None, known.parent_id_token)
-    return authorize_at(tx, None, id_token, at)
+    authorization = authorize_at(tx, None, id_token, _judged_at(report))
+    if known is not None and known.active and in_group(known, authorization):
+        return may_stop(authorization)
+    return authorization
 
 
-def _takes_over(known: Transaction, id_token: IdToken | None, authorization: Authorization) -> bool:
-    """A first card always counts; a good one replaces one that was refused."""
-    if not known.active or same_token_as(known, id_token):
+def _takes_over(
+    known: Transaction, report: TransactionUpdated, authorization: Authorization
+) -> bool:
+    """A first card always counts; a good one replaces one that was refused. So does one that was
+    shown before the end and told of after it."""
+    in_time = known.active or report.seq_no in known.seq_no_missing
+    if not in_time or same_token_as(known, report.id_token):
         return False
     refused = Flag.REFUSED_TOKEN in known.flags
     return known.id_token is None or (refused and authorization.accepted)

@@ -12,7 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sitecontroller.domain.authorization import Authorization
+from sitecontroller.config import OfflineSettings
+from sitecontroller.domain.authorization import Authorization, AuthorizationStatus
 from sitecontroller.domain.errors import OperatingError
 from sitecontroller.domain.events import (
     Event,
@@ -23,6 +24,7 @@ from sitecontroller.domain.events import (
 from sitecontroller.domain.station import ConnectorStatus
 from sitecontroller.domain.topology import EvseKey, Topology
 from sitecontroller.domain.transaction import (
+    REGISTER_JITTER_WH,
     Transaction,
     TransactionEnded,
     TransactionFlag,
@@ -34,6 +36,7 @@ from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
 from sitecontroller.services.stations import StationService
+from sitecontroller.services.transaction_figures import first_known
 from sitecontroller.services.transaction_rules import (
     Outcome,
     close_without_stop,
@@ -50,6 +53,8 @@ SILENT_AFTER_S = 24 * 3600.0
 AVAILABLE_CLOSES_AFTER_S = 60.0
 """Q32: how long an EVSE may be Available with a transaction open: the stop may be on its way."""
 REFUSED_ENERGY_WH = 50.0
+FALLS_TOLD = 2
+"""A meter is replaced once; one that falls again counts per session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,10 @@ class TransactionService:
         stations: StationService,
         alarms: AlarmService,
         background: Background,
+        offline: OfflineSettings | None = None,
     ) -> None:
         self._topology = topology
+        self._offline = offline or OfflineSettings()
         self._store = store
         self._clock = clock
         self._publisher = publisher
@@ -86,6 +93,10 @@ class TransactionService:
         self._recent: deque[Transaction] = deque(maxlen=RECENT_MAX)
         self._heard_s: dict[str, float] = {}
         self._available_s: dict[str, float] = {}
+        self._registers_wh: dict[EvseKey, float] = {}
+        """Where each EVSE's register stood at the end of its last session."""
+        self._falls: dict[EvseKey, int] = {}
+        """Sessions in a row that began below that."""
         self.energy_ended_wh = Decimal(0)
         publisher.subscribe(self._on_event)
 
@@ -104,6 +115,7 @@ class TransactionService:
         self._tell(outcome)
         if not outcome.repeated:
             self._judge(outcome.transaction)
+            await self._compare_registers(outcome.transaction)
         return StartOutcome(outcome.transaction, outcome.authorization)
 
     async def updated(self, report: TransactionUpdated) -> Authorization | None:
@@ -156,6 +168,13 @@ class TransactionService:
                     await self._close(transaction.key)
                 except OperatingError as error:
                     log.error("transaction %s: not closed: %s", transaction.key, error.detail)
+
+    async def close_lost(self, key: str) -> bool:
+        """The station has said that it is over and that it will not tell more (Q32). False: it has
+        ended meanwhile."""
+        was_running = key in self._active
+        await self._close(key)
+        return was_running and key not in self._active
 
     def _is_over(self, transaction: Transaction, now_s: float) -> bool:
         key = EvseKey(transaction.station_id, transaction.evse_id)
@@ -236,6 +255,9 @@ class TransactionService:
     def _ended(self, transaction: Transaction, *, was_running: bool) -> None:
         self._active.pop(transaction.key, None)
         self._index(EvseKey(transaction.station_id, transaction.evse_id))
+        stop_wh = first_known(transaction.meter_stop_wh, transaction.meter_last_wh)
+        if was_running and stop_wh is not None:
+            self._registers_wh[EvseKey(transaction.station_id, transaction.evse_id)] = stop_wh
         self._heard_s.pop(transaction.key, None)
         self._asked_for.discard(transaction.key)
         self._available_s.pop(transaction.key, None)
@@ -256,13 +278,28 @@ class TransactionService:
                 transaction.price.total.amount if transaction.price else None,
                 transaction.stop_reason,
             )
-        if transaction.price is None or _REVIEWED & transaction.flags:
+        if transaction.price is None or self._to_review(transaction):
             self._alarms.raise_(
                 "transaction-review",
                 transaction.key,
                 evse=subject,
                 reason=", ".join(sorted(transaction.flags)) or "no meter values",
             )
+
+    def _to_review(self, transaction: Transaction) -> bool:
+        """Whether a person should look at a priced session.
+
+        An unknown card that charged without contact is the site's policy, up to its cap.
+        """
+        reasons = _REVIEWED & transaction.flags
+        assert transaction.price is not None, "without a price a person looks anyway"
+        by_policy = (
+            self._offline.unknown_cards
+            and TransactionFlag.OFFLINE in transaction.flags
+            and transaction.authorization_status in _NOT_KNOWN
+            and transaction.price.total.amount <= self._offline.amount_max
+        )
+        return bool(reasons - {TransactionFlag.REFUSED_TOKEN} if by_policy else reasons)
 
     def _judge(self, transaction: Transaction) -> None:
         if TransactionFlag.UNPRICED in transaction.flags:
@@ -276,6 +313,21 @@ class TransactionService:
             transaction.key,
             transaction.authorization_status,
         )
+
+    async def _compare_registers(self, transaction: Transaction) -> None:
+        """Q40: a register that begins anew with each session is told to a technician; energies are
+        right all the same, as each is counted within its session."""
+        key = EvseKey(transaction.station_id, transaction.evse_id)
+        start_wh, last_wh = transaction.meter_start_wh, self._registers_wh.get(key)
+        if start_wh is None:
+            return
+        fell = last_wh is not None and start_wh < last_wh - REGISTER_JITTER_WH
+        self._falls[key] = self._falls.get(key, 0) + 1 if fell else 0
+        if self._falls[key] >= FALLS_TOLD:
+            await self._stations.warn(
+                key.station_id,
+                f"EVSE {key.evse_id}: its energy register begins anew with each session",
+            )
 
     def _ask_for_missing(self, outcome: Outcome) -> None:
         """Q34: a gap in the sequence is asked for once, when it shows."""
@@ -317,6 +369,9 @@ _REVIEWED = frozenset(
     }
 )
 """A session that ends with one of these is looked at by a person."""
+
+
+_NOT_KNOWN = frozenset({AuthorizationStatus.INVALID, AuthorizationStatus.UNKNOWN})
 
 
 async def _quietly(call: Coroutine[Any, Any, None]) -> None:

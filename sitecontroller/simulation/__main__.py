@@ -10,16 +10,23 @@ import json
 import logging
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from sitecontroller.clock import SystemClock
 from sitecontroller.domain.errors import ConfigurationError
-from sitecontroller.simulation.description import SiteDescription, read_description
+from sitecontroller.simulation.description import (
+    SiteDescription,
+    read_description,
+    write_description,
+)
+from sitecontroller.simulation.misbehaviour import misbehaving
 from sitecontroller.simulation.site import VirtualSite
 
 CONTROLLER_WAIT_S = 120.0
 LOOK_S = 0.25
+PASSWORDS_KEPT_EVERY_S = 1.0
 OCPP_PATH = "/ocpp"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -36,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--site", type=Path, required=True, metavar="DIR", help="folder of virtual-site.json"
     )
     parser.add_argument("--seed", type=int, help="another course of events than the file's")
+    parser.add_argument("--misbehave", action="append", default=[], metavar="[STATION=]NAME,…")
     options = parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
@@ -43,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     for chatty in ("sitecontroller.simulation.uplink", "pymodbus", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        description = read_description(options.site)
+        description = misbehaving(read_description(options.site), options.misbehave)
         asyncio.run(_play(options.site, description, options.seed))
     except ConfigurationError as error:
         log.error("virtual site: %s", error)
@@ -84,11 +92,24 @@ async def _play(site: Path, description: SiteDescription, seed: int | None) -> N
         return
     log.info("virtual site: %s stations connect to %s", len(virtual.stations), url)
     running = asyncio.create_task(virtual.run(lambda: controller_url(site, description) or url))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
+    while not running.done() and not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), PASSWORDS_KEPT_EVERY_S)
+        keep_passwords(site, virtual)
     await virtual.stop()
     await running
+
+
+def keep_passwords(site: Path, virtual: VirtualSite) -> None:
+    """Write down passwords that stations were given meanwhile: a box keeps its own over a power
+    cut."""
+    kept = read_description(site)
+    boxes = tuple(
+        replace(box, password=virtual.stations[box.station_id].uplink.password)
+        for box in kept.boxes
+    )
+    if boxes != kept.boxes:
+        write_description(site, replace(kept, boxes=boxes))
 
 
 async def _wait_for_controller(

@@ -37,10 +37,12 @@ class CarModel:
 class Car:
     """One plugged car: its state of charge and the current it takes now."""
 
-    def __init__(self, model: CarModel, soc: float) -> None:
+    def __init__(self, model: CarModel, soc: float, departs_in_s: float | None = None) -> None:
         assert 0 <= soc <= 1
         self.model = model
         self.soc = soc
+        self.departs_in_s = departs_in_s
+        """What it tells of its plans when plugged; None: a car that doesn't say."""
         self.current_a = 0.0
         self._obeyed_a = 0.0
         self._offers: deque[list[float]] = deque(maxlen=OFFERS_MAX)

@@ -60,7 +60,7 @@ class _Wallbox:
     supply: str = "AC"
 
 
-_V16, _V201 = OcppVersion.V16, OcppVersion.V201
+_V16, _V201, _V21 = OcppVersion
 _WALLBOXES = (
     _Wallbox("north", _V16, "Virtual", "Wallbox 22", "L1L2L3", 32, fallback_a=6),
     _Wallbox("north", _V16, "Virtual", "Wallbox 22", "L2L3L1", 32),
@@ -72,7 +72,7 @@ _WALLBOXES = (
     _Wallbox("south", _V16, "Virtual", "Wallbox 11", "L2L3L1", 16),
     _Wallbox("south", _V16, "Virtual", "Socket 4", "L3", 16, fallback_a=6),
     _Wallbox("south", _V201, "Imaginary", "Column 22", "L3L1L2", 32),
-    _Wallbox("south", _V201, "Imaginary", "Column 11", "L1L2L3", 16),
+    _Wallbox("south", _V21, "Imaginary", "Column 11", "L1L2L3", 16),
     _Wallbox("south", _V201, "Imaginary", "Rapid 20", "L1L2L3", 32, supply="DC"),
 )
 _HOLDERS = (

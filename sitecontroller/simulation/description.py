@@ -73,14 +73,14 @@ class SiteDescription:
 
 
 def write_description(directory: Path, description: SiteDescription) -> Path:
-    """Write `virtual-site.json`, readable by its owner alone."""
-    path = directory / FILE_NAME
+    """Write `virtual-site.json`, readable by its owner alone; whole, or as it was."""
+    path, new = directory / FILE_NAME, directory / f"{FILE_NAME}.new"
     text = orjson.dumps(to_json(description), option=orjson.OPT_INDENT_2)
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(text + b"\n")
-    return path
+    return new.replace(path)
 
 
 def read_description(directory: Path) -> SiteDescription:

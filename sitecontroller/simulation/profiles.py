@@ -6,7 +6,7 @@ those of the outlet. Pure; time is the station's clock and comes in.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,13 @@ from sitecontroller.domain.topology import NOMINAL_V, Evse, Supply
 STATION_MAXIMUMS = ("ChargePointMaxProfile", "ChargingStationMaxProfile")
 TX_DEFAULT = "TxDefaultProfile"
 TX = "TxProfile"
-PURPOSES = (*STATION_MAXIMUMS, TX_DEFAULT, TX)
+PRIORITY = "PriorityCharging"
+LOCAL_GENERATION = "LocalGeneration"
+PURPOSES = (*STATION_MAXIMUMS, TX_DEFAULT, TX, PRIORITY, LOCAL_GENERATION)
+DYNAMIC = "Dynamic"
+NO_LIMIT = 1e9
+"""Of a period that names none (2.1: its operation mode says enough)."""
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 STACK_LEVEL_MAX = 10
 PERIODS_MAX = 24
@@ -53,6 +59,20 @@ class StoredProfile:
     valid_to: datetime | None = None
     recurrence: timedelta | None = None
     transaction_id: str | None = None
+    offline_s_max: int | None = None
+    """Of no force when the line is down longer (2.1)."""
+    update_every_s: int | None = None
+    """A dynamic profile of 2.1 asks for its limit this often; None: it waits for it."""
+    body: dict[str, Any] = field(default_factory=dict, compare=False)
+    """As it came, for who asks for a report."""
+
+    def updated(self, limit: float) -> "StoredProfile":
+        """A dynamic profile with a new limit from now on (2.1 K28)."""
+        return replace(self, periods=tuple(replace(p, limit=limit) for p in self.periods))
+
+    def holds_offline(self, offline_s: float) -> bool:
+        """Whether it still counts after so long without a line."""
+        return self.offline_s_max is None or offline_s <= self.offline_s_max
 
     def period_at(self, at: datetime, charging_since: datetime | None) -> Period | None:
         """The period in force at an instant, None when the profile says nothing then."""
@@ -85,6 +105,8 @@ class StoredProfile:
                 yield start + timedelta(seconds=self.duration_s)
 
     def _begin(self, at: datetime, charging_since: datetime | None) -> datetime | None:
+        if self.kind == DYNAMIC and self.start_at is None:
+            return self.valid_from or LONG_AGO
         if self.kind == "Relative" or self.start_at is None:
             return charging_since
         if self.recurrence is None or at < self.start_at:
@@ -99,7 +121,9 @@ class ProfileStore:
     """
 
     def __init__(self, *, strict_stack: bool) -> None:
-        self._strict_stack = strict_stack
+        self.strict_stack = strict_stack
+        self.offline_since: datetime | None = None
+        """When the line went down, for profiles that end without it."""
         self._profiles: list[StoredProfile] = []
 
     def __iter__(self) -> Any:
@@ -114,7 +138,7 @@ class ProfileStore:
             if known.profile_id != profile.profile_id
             and (known.evse_id, known.purpose, known.stack_level) != place
         ]
-        if self._strict_stack and any(self._clashes(profile, known) for known in others):
+        if self.strict_stack and any(self._clashes(profile, known) for known in others):
             raise ProfileRefused("EVSE 0 and another EVSE share a stack level")
         if len(others) >= PROFILES_MAX:
             raise ProfileRefused(f"more than {PROFILES_MAX} profiles")
@@ -150,17 +174,21 @@ class ProfileStore:
         *,
         charging_since: datetime | None = None,
         sharing: int = 1,
+        priority: bool = False,
     ) -> float:
         """What the EVSE may draw per phase. `sharing` EVSEs share the station's maximum.
 
-        `charging_since` None: no transaction, so TxProfiles don't count.
+        `charging_since` None: no transaction, so TxProfiles don't count. With `priority` a
+        PriorityCharging profile takes their place (2.1 K22).
         """
         limit_a = evse.current_a_max
         station_a = self._leading(evse, at, charging_since, STATION_MAXIMUMS)
         if station_a is not None:
             limit_a = min(limit_a, station_a / sharing)
         own_a = None
-        if charging_since is not None:
+        if priority:
+            own_a = self._leading(evse, at, charging_since, (PRIORITY,))
+        if own_a is None and charging_since is not None:
             own_a = self._leading(evse, at, charging_since, (TX,))
         if own_a is None:
             own_a = self._leading(evse, at, charging_since, (TX_DEFAULT,))
@@ -196,10 +224,14 @@ class ProfileStore:
         purposes: tuple[str, ...],
     ) -> float | None:
         """The limit of the highest stack level that says anything now; own EVSE before EVSE 0."""
+        down_at = self.offline_since
+        offline_s = 0.0 if down_at is None else (at - down_at).total_seconds()
         candidates = [
             profile
             for profile in self._profiles
-            if profile.purpose in purposes and profile.evse_id in (0, evse.evse_id)
+            if profile.purpose in purposes
+            and profile.evse_id in (0, evse.evse_id)
+            and profile.holds_offline(offline_s)
         ]
         candidates.sort(key=lambda p: (p.stack_level, p.evse_id), reverse=True)
         for profile in candidates:
@@ -214,7 +246,7 @@ def parse_profile(
 ) -> StoredProfile:
     """A profile from a request that fits the schema; ProfileRefused when it makes no sense."""
     periods = tuple(
-        Period(int(p["startPeriod"]), float(p["limit"]), p.get("numberPhases"))
+        Period(int(p["startPeriod"]), lowest(p), p.get("numberPhases"))
         for p in schedule["chargingSchedulePeriod"]
     )
     purpose, kind = body["chargingProfilePurpose"], body["chargingProfileKind"]
@@ -251,7 +283,16 @@ def parse_profile(
         valid_to=_instant(body.get("validTo")),
         recurrence=recurrence if kind == "Recurring" else None,
         transaction_id=None if transaction_id is None else str(transaction_id),
+        offline_s_max=body.get("maxOfflineDuration"),
+        update_every_s=body.get("dynUpdateInterval") if kind == DYNAMIC else None,
+        body=body,
     )
+
+
+def lowest(limits: dict[str, Any]) -> float:
+    """The smallest of a period's limits: 2.1 knows one a phase, and a set-point beside them."""
+    names = ("limit", "limit_L2", "limit_L3", "setpoint", "setpoint_L2", "setpoint_L3")
+    return min((float(limits[name]) for name in names if name in limits), default=NO_LIMIT)
 
 
 def in_unit(current_a: float, unit: str, evse: Evse) -> float:

@@ -9,25 +9,17 @@ import logging
 from collections.abc import Callable
 from random import Random
 
-from sitecontroller.domain.station import OcppVersion
 from sitecontroller.ports import Clock
 from sitecontroller.simulation.description import SiteDescription
 from sitecontroller.simulation.meter import VirtualMeter
 from sitecontroller.simulation.plant import Plant
 from sitecontroller.simulation.station import SimulatedStation
-from sitecontroller.simulation.station16 import Station16
-from sitecontroller.simulation.station201 import Station201
 from sitecontroller.simulation.traffic import Traffic
 
 STEP_S = 0.5
 STEPS_PER_SECOND = round(1 / STEP_S)
 BEHIND_S_MAX = 5.0
 """A machine that slept longer doesn't catch up: the cars slept too."""
-
-STATIONS: dict[OcppVersion, type[SimulatedStation]] = {
-    OcppVersion.V16: Station16,
-    OcppVersion.V201: Station201,
-}
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +42,7 @@ class VirtualSite:
         self.description = description
         self.plant = Plant(description.topology, description.loads, seed)
         self.stations: dict[str, SimulatedStation] = {
-            station.station.station_id: STATIONS[station.version](
+            station.station.station_id: SimulatedStation(
                 station,
                 self.plant.outlets,
                 self.plant.voltage_v,

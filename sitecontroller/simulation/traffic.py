@@ -77,7 +77,8 @@ class Traffic:
         model, soc = _some_car(evse, random)
         stay_s, unplug_after_s = random.uniform(*STAY_S), random.uniform(*UNPLUG_AFTER_S)
         tap_after_s, taps_to_leave = random.uniform(*TAP_AFTER_S), random.random() < TAPS_TO_LEAVE
-        station.plug(evse.evse_id, Car(model, soc))
+        tells_plans = evse.supply is Supply.DC  # by ISO 15118, as few AC cars do
+        station.plug(evse.evse_id, Car(model, soc, stay_s if tells_plans else None))
         await asyncio.sleep(tap_after_s)
         for _ in range(TRIES_MAX):
             if station.controls[evse.evse_id].transaction is not None:

@@ -17,7 +17,16 @@ from sitecontroller.domain.errors import Conflict
 from sitecontroller.domain.ids import new_ulid
 from sitecontroller.domain.metering import TimeQuality
 from sitecontroller.ports import Receipt
-from sitecontroller.storage.schema import counter, idempotency, meta, outbox, receipt, setting
+from sitecontroller.storage.schema import (
+    ACTIVE,
+    counter,
+    idempotency,
+    meta,
+    outbox,
+    receipt,
+    setting,
+    transaction,
+)
 from sitecontroller.storage.statements import (
     Row,
     Statement,
@@ -64,6 +73,11 @@ _REMEMBERED = Statement(select(idempotency.c.outcome).where(idempotency.c.key ==
 _FORGET = Statement(
     delete(idempotency).where(idempotency.c.at < parameter("before", idempotency.c.at))
 )
+_IN_USE = Statement(
+    select(transaction.c.row_id).where(
+        ACTIVE, transaction.c.station_transaction_id == parameter("number")
+    )
+)
 _ADD_OUTBOX = insert_row(outbox)
 _LAST_HASH = Statement(select(outbox.c.hash).where(outbox.c.seq == parameter("seq")))
 
@@ -75,12 +89,15 @@ class LedgerRows:
     clock_quality: Callable[[], TimeQuality]
 
     def next_station_transaction_id(self) -> int:
-        """1 … 2³¹−1, never 0; a restore jumps RESTORE_JUMP ahead (see `skip_station_ids`)."""
-        number = self._advance(_STATION_TRANSACTION)
-        if number > STATION_TRANSACTION_ID_MAX:
-            number = 1
-            self._set(_STATION_TRANSACTION, number)
-        return number
+        """1 … 2³¹−1, never 0, none that an open transaction has; a restore jumps RESTORE_JUMP
+        ahead (see `skip_station_ids`)."""
+        while True:
+            number = self._advance(_STATION_TRANSACTION)
+            if number > STATION_TRANSACTION_ID_MAX:
+                number = 1
+                self._set(_STATION_TRANSACTION, number)
+            if _IN_USE.one(self.connection, {"number": str(number)}) is None:
+                return number
 
     def skip_station_ids(self) -> None:
         """Jump past every id that may have been given since the backup this file came from."""

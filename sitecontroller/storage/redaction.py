@@ -24,9 +24,14 @@ _SECRET_NAME = re.compile(
 )
 _SUSPICIOUS = re.compile(
     r"passw|passphrase|authorization|securitykey|secret|private.?key|api.?key|access.?token"
-    r"|bearer|simpin|\bvpn|://[^/\s\"]*@",
+    r"|bearer|simpin|\bvpn|://[^/\s\"]*@|/once/|NotifyCustomerInformation",
     re.IGNORECASE,
 )
+_HINTS = (
+    "passw", "passphrase", "authorization", "securitykey", "secret", "private", "api", "access",
+    "bearer", "simpin", "vpn", "://", "/once/", "notifycustomerinformation",
+)  # fmt: skip
+"""One of them is in every suspicious text, caseless; found in a tenth of the pattern's time."""
 _IN_TEXT = (
     re.compile(
         r"(?P<keep>authorization[\\\"']*\s*[:=]\s*[\\\"']*(?:basic|bearer)\s+)"
@@ -34,6 +39,7 @@ _IN_TEXT = (
         re.IGNORECASE,
     ),
     re.compile(r"(?P<keep>://[^/\s:@\"]*:)(?P<secret>[^/\s@\"]+)(?=@)"),
+    re.compile(r"(?P<keep>/once/)(?P<secret>[0-9a-f]{32})"),  # the file server's tokens
     re.compile(
         r"(?P<keep>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----)(?P<secret>.*?)(?=-----END|$)",
         re.DOTALL,
@@ -64,7 +70,7 @@ class Redaction:
 
     def redacted(self, text: str) -> str:
         """`text` without its secrets."""
-        if _SUSPICIOUS.search(text) is not None:
+        if _is_suspicious(text):
             text = self._by_name(text)
             for pattern in _IN_TEXT:
                 text = pattern.sub(self._taken_out, text)
@@ -105,7 +111,17 @@ class Redaction:
             return value
         if isinstance(value, str):
             self.learn(value)
+        for attribute in value if isinstance(value, list) else ():
+            if isinstance(attribute, dict) and isinstance(attribute.get("value"), str):
+                self.learn(attribute["value"])
         return REDACTED
+
+
+def _is_suspicious(text: str) -> bool:
+    caseless = text.casefold()
+    if not any(hint in caseless for hint in _HINTS):
+        return False
+    return _SUSPICIOUS.search(text) is not None
 
 
 def _blanked(text: str) -> str:
@@ -118,13 +134,17 @@ def _secret_keys(fields: dict[str, Any]) -> set[str]:
     # OCPP 1.6 ChangeConfiguration and GetConfiguration: {"key": name, "value": …}
     if _is_secret_name(fields.get("key")):
         keys.add("value")
-    # OCPP 2.x variables: {"variable": {"name": …}, "attributeValue": …}
+    # OCPP 2.x variables: {"variable": {"name": …}, "attributeValue": …}, and in a report
+    # "variableAttribute": [{"value": …}]
     variable = fields.get("variable")
     if isinstance(variable, dict) and _is_secret_name(variable.get("name")):
-        keys |= {"attributeValue", "value"}
+        keys |= {"attributeValue", "value", "actualValue", "variableAttribute"}
     # OCPP 2.x VPNType: its pre-shared key goes under the bare name "key"
     if {"server", "user", "key"} <= fields.keys():
         keys.add("key")
+    # OCPP 2.x NotifyCustomerInformation: what a station keeps of a customer is his
+    if {"data", "seqNo", "generatedAt", "requestId"} <= fields.keys():
+        keys.add("data")
     return keys
 
 

@@ -160,13 +160,16 @@ class ReportRows:
         row["id"] = _first_id(series["row_id"]) + number
         _ADD_READING.run(self.connection, row)
 
-    def readings(self, transaction_key: str) -> Sequence[MeterReading]:
-        """Oldest first. Raises NotFound when there is no such transaction."""
+    def readings(
+        self, transaction_key: str, first_only: int = READINGS_MAX
+    ) -> Sequence[MeterReading]:
+        """Oldest first, of the `first_only` that came first. Raises NotFound when there is no such
+        transaction."""
         series = self._series(transaction_key)
         if series["at_us"] is None:
             return []
         first = _first_id(series["row_id"])
-        rows = _READINGS.all(self.connection, {"first": first, "last": first + READINGS_MAX})
+        rows = _READINGS.all(self.connection, {"first": first, "last": first + first_only})
         return [_reading(row, series) for row in rows]
 
     def _series(self, transaction_key: str) -> Row:

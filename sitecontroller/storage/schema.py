@@ -8,7 +8,12 @@ from typing import Any
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-from sitecontroller.domain.authorization import AuthorizationStatus, IdTokenType
+from sitecontroller.domain.authorization import (
+    AuthorizationStatus,
+    IdTokenType,
+    TokenHolder,
+    Whitelist,
+)
 from sitecontroller.domain.metering import ReadingContext, TimeQuality
 from sitecontroller.domain.rating import Price
 from sitecontroller.domain.station import ChargingState, StationBooted
@@ -21,6 +26,7 @@ metadata = MetaData()
 ACTIVE = text("state = 'active'")
 """Written out, not bound: else SQLite can't use the indexes of open transactions."""
 ORPHAN = text("transaction_key IS NULL")
+OPEN = text("open = 1")
 OPEN_ALARM = text("cleared_at IS NULL OR acknowledged_at IS NULL")
 
 
@@ -187,7 +193,11 @@ token = _table(
     Column("blocked", Flag, nullable=False),
     Column("expires_at", Instant),
     Column("transactions_max", Integer),
+    Column("holder", Word(TokenHolder), nullable=False),
+    Column("whitelist", Word(Whitelist), nullable=False),
 )
+Index("token_holder", token.c.holder, token.c.row_id)
+Index("token_whitelist", token.c.whitelist, token.c.row_id)
 
 tariff = _table(
     "tariff",
@@ -233,6 +243,23 @@ Index(
     alarm.c.raised_at,
     sqlite_where=OPEN_ALARM,
 )
+
+kept = _table(
+    "kept",
+    Column("row_id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("station_id", Text),
+    Column("at", Instant, nullable=False),
+    Column("open", Flag, nullable=False),
+    Column("body", Json),
+)
+"""What stations are looked after with, each kind by its service: jobs, lists, reservations,
+snapshots, events, certificates. `open`: something is still to be done about it."""
+Index("kept_once", kept.c.kind, kept.c.key, unique=True)
+Index("kept_at", kept.c.kind, kept.c.at, kept.c.key)
+Index("kept_of_station", kept.c.kind, kept.c.station_id, kept.c.at, kept.c.key)
+Index("kept_open", kept.c.kind, sqlite_where=OPEN)
 
 receipt = _table(
     "receipt",

@@ -5,17 +5,29 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, or_, select
 
 from sitecontroller.domain.alarm import Alarm
-from sitecontroller.domain.authorization import TokenRecord
+from sitecontroller.domain.authorization import (
+    IdTokenType,
+    TokenHolder,
+    TokenRecord,
+    Whitelist,
+)
 from sitecontroller.domain.errors import Conflict
-from sitecontroller.domain.ids import fold
+from sitecontroller.domain.ids import bare, fold
 from sitecontroller.domain.tariff import Tariff
 from sitecontroller.domain.views import Page
 from sitecontroller.ports import StationRecord
 from sitecontroller.storage import paging
-from sitecontroller.storage.schema import OPEN_ALARM, alarm, station, tariff, token
+from sitecontroller.storage.schema import (
+    OPEN_ALARM,
+    alarm,
+    station,
+    tariff,
+    token,
+    transaction,
+)
 from sitecontroller.storage.statements import (
     Row,
     Statement,
@@ -29,6 +41,9 @@ _TOKEN_FIELDS = tuple(field.name for field in fields(TokenRecord))
 _STATION_FIELDS = tuple(field.name for field in fields(StationRecord))
 _ALARM_FIELDS = tuple(field.name for field in fields(Alarm))
 
+_WRITTEN_WITH_SEPARATORS = (IdTokenType.E_MAID, IdTokenType.MAC_ADDRESS)
+_STARTED_AT = transaction.c.started_at
+
 _PUT_TOKEN = upsert_row(token, "id_token_folded", without=("row_id",))
 _TOKEN = Statement(select(token).where(token.c.id_token_folded == parameter("folded")))
 _DELETE_TOKEN = Statement(delete(token).where(token.c.id_token_folded == parameter("folded")))
@@ -36,6 +51,30 @@ _TOKENS = Statement(
     select(token)
     .where(token.c.row_id < parameter("before_at"))
     .order_by(token.c.row_id.desc())
+    .limit(parameter("limit"))
+)
+_TOKENS_OF = Statement(
+    select(token)
+    .where(token.c.holder == parameter("holder", token.c.holder))
+    .order_by(token.c.row_id)
+    .limit(parameter("limit"))
+)
+_WHITELISTED = Statement(
+    select(token)
+    .where(
+        token.c.whitelist == Whitelist.ALWAYS,
+        token.c.blocked.is_(False),
+        or_(token.c.expires_at.is_(None), token.c.expires_at > parameter("at", token.c.expires_at)),
+    )
+    .order_by(token.c.row_id)
+    .limit(parameter("limit"))
+)
+_BLOCKED_SEEN = Statement(
+    select(token)
+    .join(transaction, transaction.c.id_token_folded == token.c.id_token_folded)
+    .where(token.c.blocked.is_(True), transaction.c.started_at >= parameter("since", _STARTED_AT))
+    .group_by(token.c.row_id)
+    .order_by(func.max(_STARTED_AT).desc(), token.c.row_id)
     .limit(parameter("limit"))
 )
 _ADD_TARIFF = insert_row(tariff)
@@ -64,18 +103,30 @@ class SiteRows:
     connection: sqlite3.Connection
 
     def token(self, id_token: str) -> TokenRecord | None:
-        """Compared caseless and trimmed."""
-        row = _TOKEN.one(self.connection, {"folded": fold(id_token)})
+        """Compared caseless and trimmed; contracts and MAC addresses without separators too."""
+        row = self._token_row(id_token)
         return None if row is None else _token(row)
+
+    def _token_row(self, id_token: str) -> Row | None:
+        row = _TOKEN.one(self.connection, {"folded": fold(id_token)})
+        if row is None:
+            row = _TOKEN.one(self.connection, {"folded": bare(id_token)})
+            # A card whose number differs by a hyphen is another card.
+            return row if row is not None and row["type"] in _WRITTEN_WITH_SEPARATORS else None
+        return row
 
     def put_token(self, token: TokenRecord) -> None:
         """Add it, or replace the one of the same (folded) number, which keeps its place."""
         row = {name: getattr(token, name) for name in _TOKEN_FIELDS}
-        _PUT_TOKEN.run(self.connection, {**row, "id_token_folded": fold(token.id_token)})
+        compared = bare if token.type in _WRITTEN_WITH_SEPARATORS else fold
+        _PUT_TOKEN.run(self.connection, {**row, "id_token_folded": compared(token.id_token)})
 
     def delete_token(self, id_token: str) -> bool:
         """Forget it; False: it was not known."""
-        return _DELETE_TOKEN.run(self.connection, {"folded": fold(id_token)}) == 1
+        row = self._token_row(id_token)
+        if row is None:
+            return False
+        return _DELETE_TOKEN.run(self.connection, {"folded": row["id_token_folded"]}) == 1
 
     def token_page(self, limit: int, cursor: str | None) -> Page[TokenRecord]:
         """Last added first."""
@@ -83,6 +134,21 @@ class SiteRows:
             _TOKENS, self.connection, limit, cursor, position=("row_id", "row_id")
         )
         return Page(tuple(_token(row) for row in rows), following)
+
+    def tokens_of(self, holder: TokenHolder, limit: int) -> Sequence[TokenRecord]:
+        """Oldest first."""
+        rows = _TOKENS_OF.all(self.connection, {"holder": holder, "limit": limit})
+        return [_token(row) for row in rows]
+
+    def blocked_and_seen(self, since: datetime, limit: int) -> Sequence[TokenRecord]:
+        """Blocked tokens that charged, or tried to, since then; the last one first."""
+        rows = _BLOCKED_SEEN.all(self.connection, {"since": since, "limit": limit})
+        return [_token(row) for row in rows]
+
+    def whitelisted_tokens(self, at: datetime, limit: int) -> Sequence[TokenRecord]:
+        """Valid ones that stations may always accept by themselves, oldest first."""
+        rows = _WHITELISTED.all(self.connection, {"at": at, "limit": limit})
+        return [_token(row) for row in rows]
 
     def tariff_at(self, at: datetime) -> Tariff | None:
         """The version in force: the one that became valid last."""

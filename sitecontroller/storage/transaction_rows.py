@@ -77,6 +77,14 @@ _COUNT_OPEN = Statement(
     )
 )
 
+_RECENT_CARDS = Statement(
+    select(_columns.id_token_folded)
+    .where(_AT_STATION, _SINCE, _columns.id_token_folded.is_not(None))
+    .group_by(_columns.id_token_folded)
+    .order_by(func.max(_columns.started_at).desc(), _columns.id_token_folded)
+    .limit(parameter("limit"))
+)
+
 
 class TransactionRows:
     """The part of a unit of work that keeps transactions."""
@@ -137,6 +145,11 @@ class TransactionRows:
         statement = _RECENT_AT_STATION if evse_id is None else _RECENT_AT_EVSE
         asked: Row = {"station_id": station_id, "evse_id": evse_id, "since": since}
         return self._all(statement, asked)
+
+    def recent_cards(self, station_id: str, since: datetime, limit: int) -> Sequence[str]:
+        """Folded numbers of cards that began transactions there since then, the last one first."""
+        asked: Row = {"station_id": station_id, "since": since, "limit": limit}
+        return [row["id_token_folded"] for row in _RECENT_CARDS.all(self.connection, asked)]
 
     def transaction_page(
         self, limit: int, cursor: str | None, *, active: bool | None = None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from sitecontroller import ports
 from sitecontroller.domain.metering import TimeQuality
+from sitecontroller.storage.kept_rows import KeptRows
 from sitecontroller.storage.ledger_rows import LedgerRows
 from sitecontroller.storage.report_rows import ReportRows
 from sitecontroller.storage.site_rows import SiteRows
@@ -18,7 +19,7 @@ def _good() -> TimeQuality:
     return TimeQuality.GOOD
 
 
-class UnitOfWork(TransactionRows, ReportRows, SiteRows, LedgerRows):
+class UnitOfWork(TransactionRows, ReportRows, SiteRows, LedgerRows, KeptRows):
     """`ports.UnitOfWork` on SQLite."""
 
     def __init__(

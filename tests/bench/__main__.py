@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 
-SUBJECTS = ("ocpp", "storage", "load", "reaction", "modbus")
+SUBJECTS = ("ocpp", "storage", "load", "reaction", "reconnect", "modbus")
 
 
 def main(subjects: list[str]) -> int:

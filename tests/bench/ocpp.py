@@ -1,77 +1,67 @@
-"""OCPP messages/s and p99 against a bare `websockets` JSON echo in the same run.
+"""OCPP messages/s and p99 against a bare `websockets` JSON echo in the same run, per version.
 
-Both sides are driven by one process over loopback with identical raw frames from 100 stations, so
-that only the server's share differs. The floor parses and writes JSON and checks nothing.
+All servers are driven by one process over loopback with identical raw frames from 100 stations, so
+that only the server's share differs. The floor parses and writes JSON and checks nothing. Ours is
+the OCPP server with a dialect that looks answers up; `stock` the `ocpp` package's own central
+system, validating as it does; `durable` the whole controller, with its database on this disk: it
+answers a reading once that is stored.
 """
 
 import asyncio
 import base64
 import contextlib
+import importlib
 import json
 import multiprocessing
 import os
 import statistics
+import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import orjson
+from ocpp.charge_point import camel_to_snake_case
+from ocpp.routing import on
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from sitecontroller.clock import SystemClock
 from sitecontroller.config import OcppSettings
+from sitecontroller.domain.authorization import IdTokenType, TokenRecord
 from sitecontroller.domain.ids import fold
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import ChargingStation
 from sitecontroller.ocpp.frames import CallFault
 from sitecontroller.ocpp.server import OcppServer
 from sitecontroller.services.stations import LoginVerdict
+from tests.bench.ocpp_mix import ANSWERS, CARD, Call, charging, mixed
+from tests.wire.site import PASSWORD, running_site
 
 STATIONS = 100
 CALLS_PER_STATION = 300
 ROUNDS = 3
-NOW = "2025-11-21T08:00:00.000Z"
+READINGS_PER_STATION = 60
+STOCK_CALLS = 30
 
-_SAMPLES = [
-    {
-        "value": f"{1000 + n}.5",
-        "context": "Sample.Periodic",
-        "measurand": measurand,
-        "phase": f"L{n % 3 + 1}",
-        "location": "Outlet",
-        "unit": unit,
-    }
-    for n, (measurand, unit) in enumerate(
-        [("Current.Import", "A")] * 3
-        + [("Voltage", "V")] * 3
-        + [("Power.Active.Import", "W")] * 3
-        + [("Energy.Active.Import.Register", "Wh")] * 3
-    )
-]
-MIX: list[tuple[str, dict[str, Any]]] = [
-    ("Heartbeat", {}),
-    ("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}),
-    *[
-        (
-            "MeterValues",
-            {
-                "connectorId": 1,
-                "transactionId": 7,
-                "meterValue": [{"timestamp": NOW, "sampledValue": _SAMPLES}],
-            },
-        )
-    ]
-    * 3,
-    ("Authorize", {"idTag": "04A1B2C3D4"}),
-]
-ANSWERS: dict[str, dict[str, Any]] = {
-    "Heartbeat": {"currentTime": NOW},
-    "StatusNotification": {},
-    "MeterValues": {},
-    "Authorize": {"idTagInfo": {"status": "Accepted"}},
-}
+
+class Plan(NamedTuple):
+    """What each station says."""
+
+    version: str
+    calls: int
+    charging: bool = False
+
+
+class Measured(NamedTuple):
+    """Messages/s, 99th percentile of a round trip, the server's CPU seconds per call."""
+
+    rate: float
+    p99_s: float
+    cpu_s: float
 
 
 class _Stations:
@@ -97,6 +87,7 @@ class _Dialect:
     """Answers from a table."""
 
     def __init__(self, session: Any, station: Any, version: OcppVersion) -> None:
+        self._answers = ANSWERS[version.value]
         self.generation = session.generation
         self.station_id = session.station_id
         self.version = version
@@ -104,7 +95,7 @@ class _Dialect:
     async def answer(
         self, action: str, payload: dict[str, Any], received_at: datetime
     ) -> dict[str, Any]:
-        answer = ANSWERS.get(action)
+        answer = self._answers.get(action)
         if answer is None:
             raise CallFault("NotSupported")
         return answer
@@ -124,25 +115,27 @@ class _Journal:
     def record(self, *_: Any, **__: Any) -> None: ...
 
 
-async def _floor() -> tuple[int, Callable[[], Awaitable[None]]]:
+Server = AbstractAsyncContextManager[int]
+"""Running; its value is the port."""
+
+
+@asynccontextmanager
+async def _floor(version: str) -> AsyncIterator[int]:
     """Bare `websockets` with the standard library's JSON: parse, look up, write."""
+    answers = ANSWERS[version]
 
     async def echo(connection: ServerConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             async for message in connection:
                 call = json.loads(message)
-                await connection.send(json.dumps([3, call[1], ANSWERS[call[2]]]))
+                await connection.send(json.dumps([3, call[1], answers[call[2]]]))
 
-    server = await serve(echo, "127.0.0.1", 0, compression=None, ping_interval=None)
-
-    async def stop() -> None:
-        server.close()
-        await server.wait_closed()
-
-    return next(iter(server.sockets)).getsockname()[1], stop
+    async with serve(echo, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
 
 
-async def _ours() -> tuple[int, Callable[[], Awaitable[None]]]:
+@asynccontextmanager
+async def _ours(version: str) -> AsyncIterator[int]:
     server = OcppServer(
         OcppSettings(host="127.0.0.1", port=0),
         _Stations(),
@@ -150,15 +143,49 @@ async def _ours() -> tuple[int, Callable[[], Awaitable[None]]]:
         _Journal(),  # type: ignore[arg-type]
         SystemClock(),
     )
-    return await server.start(), server.stop
+    try:
+        yield await server.start()
+    finally:
+        await server.stop()
 
 
-def _masked_frames(station: int, calls: int) -> list[bytes]:
-    """A station's CALLs as WebSocket frames, made before the clock runs."""
+@asynccontextmanager
+async def _stock(version: str) -> AsyncIterator[int]:
+    """The `ocpp` package's own routing, validation and dataclasses."""
+    package = importlib.import_module(f"ocpp.v{version.replace('.', '')}")
+
+    def handler(action: str, answer: dict[str, Any]) -> Any:
+        async def answered(_self: Any, **_: Any) -> Any:
+            return getattr(package.call_result, action)(**camel_to_snake_case(answer))
+
+        return on(action)(answered)
+
+    handlers = {action: handler(action, answer) for action, answer in ANSWERS[version].items()}
+    central = type("Central", (package.ChargePoint,), handlers)
+
+    async def run(connection: ServerConnection) -> None:
+        charger = central("CP", connection)
+        with contextlib.suppress(ConnectionClosed):
+            await charger.start()
+
+    async with serve(run, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+@asynccontextmanager
+async def _durable(version: str) -> AsyncIterator[int]:
+    names = [_name(number) for number in range(STATIONS)]
+    with tempfile.TemporaryDirectory() as directory:
+        async with running_site(Path(directory), stations=names) as site:
+            await site.site.controller.put_token(TokenRecord(CARD, IdTokenType.ISO14443))
+            yield site.site.ocpp_port
+
+
+def _masked_frames(said: list[Call]) -> list[bytes]:
+    """CALLs as WebSocket frames, made before the clock runs."""
     frames = []
-    for number in range(calls):
-        action, payload = MIX[(number + station) % len(MIX)]
-        text = orjson.dumps([2, f"{station}-{number}", action, payload])
+    for number, (action, payload) in enumerate(said):
+        text = orjson.dumps([2, str(number), action, payload])
         length = bytes([254]) + len(text).to_bytes(2, "big")
         head = bytes([0x81]) + (bytes([128 | len(text)]) if len(text) < 126 else length)
         frames.append(head + bytes(4) + text)  # a mask of zeros masks nothing
@@ -188,12 +215,17 @@ class _Station(asyncio.Protocol):
                 self._buffer = b""
                 self.upgraded.set_result(None)
             return
-        size = self._buffer[1] + 2
-        assert self._buffer[1] < 126, "an answer is longer than this client reads"
-        if len(self._buffer) >= size:
+        while len(self._buffer) >= (size := self._frame_size()) > 0:
             self._latencies.append(time.perf_counter() - self._sent_s)
             self._buffer = self._buffer[size:]
             self.send_next()
+
+    def _frame_size(self) -> int:
+        """Of the frame at the buffer's start; 0 while its head isn't whole."""
+        if len(self._buffer) < 4:
+            return 0
+        short = self._buffer[1]
+        return short + 2 if short < 126 else int.from_bytes(self._buffer[2:4], "big") + 4
 
     def send_next(self) -> None:
         frame = next(self._frames, None)
@@ -208,17 +240,18 @@ class _Station(asyncio.Protocol):
             self.done.set_exception(exc or ConnectionError("closed by the server"))
 
 
-async def _drive(pipe: Any, port: int, stations: int, calls: int) -> tuple[float, float]:
+async def _drive(pipe: Any, port: int, plan: Plan) -> tuple[float, float]:
     """Messages per second and the 99th percentile of a round trip in s."""
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
     clients = []
-    for number in range(stations):
-        frames = _masked_frames(number, calls)
+    for number in range(STATIONS):
+        said = (charging if plan.charging else mixed)(plan.version, number, plan.calls)
+        frames = _masked_frames(said)
         _, client = await loop.create_connection(
             lambda f=frames: _Station(f, latencies), "127.0.0.1", port
         )
-        client.transport.write(_handshake(f"CP{number:03}"))
+        client.transport.write(_handshake(_name(number), plan.version))
         await client.upgraded
         clients.append(client)
     pipe.send("connected")
@@ -230,62 +263,92 @@ async def _drive(pipe: Any, port: int, stations: int, calls: int) -> tuple[float
     took_s = time.perf_counter() - began
     for client in clients:
         client.transport.close()
-    return stations * calls / took_s, statistics.quantiles(latencies, n=100)[98]
+    return STATIONS * plan.calls / took_s, statistics.quantiles(latencies, n=100)[98]
 
 
-def _handshake(station_id: str) -> bytes:
+def _name(number: int) -> str:
+    return f"CP{number:03}"
+
+
+def _handshake(station_id: str, version: str) -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
+    login = base64.b64encode(f"{station_id}:{PASSWORD}".encode()).decode()
     return (
         f"GET /{station_id} HTTP/1.1\r\nHost: site\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
+        f"Authorization: Basic {login}\r\nSec-WebSocket-Protocol: ocpp{version}\r\n\r\n"
     ).encode()
 
 
-def _drive_in_child(pipe: Any, port: int, stations: int, calls: int) -> None:
-    pipe.send(asyncio.run(_drive(pipe, port, stations, calls)))
+def _drive_in_child(pipe: Any, port: int, plan: Plan) -> None:
+    pipe.send(asyncio.run(_drive(pipe, port, plan)))
 
 
-async def _measured(
-    start: Callable[[], Awaitable[tuple[int, Callable[[], Awaitable[None]]]]],
-) -> tuple[float, float, float]:
-    """(messages/s, p99 in s, server's CPU seconds per call) of one server, here, its stations in
-    a process of their own."""
-    port, stop = await start()
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    child = multiprocessing.get_context("spawn").Process(
-        target=_drive_in_child, args=(theirs, port, STATIONS, CALLS_PER_STATION)
-    )
-    child.start()
-    loop = asyncio.get_running_loop()
-    await loop.run_in_executor(None, ours.recv)
-    cpu_s = time.process_time()
-    ours.send("go")
-    rate, p99_s = await loop.run_in_executor(None, ours.recv)
-    cpu_s = time.process_time() - cpu_s
-    await loop.run_in_executor(None, child.join)
-    await stop()
-    return rate, p99_s, cpu_s / (STATIONS * CALLS_PER_STATION)
+async def _measured(start: Callable[[str], Server], plan: Plan) -> Measured:
+    """One server, here, its stations in a process of their own."""
+    async with start(plan.version) as port:
+        ours, theirs = multiprocessing.get_context("spawn").Pipe()
+        child = multiprocessing.get_context("spawn").Process(
+            target=_drive_in_child, args=(theirs, port, plan)
+        )
+        child.start()
+        theirs.close()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, ours.recv)
+        cpu_s = time.process_time()
+        ours.send("go")
+        rate, p99_s = await loop.run_in_executor(None, ours.recv)
+        cpu_s = time.process_time() - cpu_s
+        await loop.run_in_executor(None, child.join)
+    return Measured(rate, p99_s, cpu_s / (STATIONS * plan.calls))
+
+
+async def _best(servers: dict[str, Callable[[str], Server]], plan: Plan) -> dict[str, Measured]:
+    """Best of `ROUNDS` for each, taken in turns."""
+    found: dict[str, list[Measured]] = {name: [] for name in servers}
+    for _ in range(ROUNDS):
+        for name, start in servers.items():
+            found[name].append(await _measured(start, plan))
+    return {
+        name: Measured(
+            max(one.rate for one in all_),
+            min(one.p99_s for one in all_),
+            min(one.cpu_s for one in all_),
+        )
+        for name, all_ in found.items()
+    }
 
 
 async def run() -> dict[str, float]:
-    """Best of `ROUNDS` for each side, taken in turns; ratios are ours over the floor's."""
-    floor, ours = [], []
-    for _ in range(ROUNDS):
-        floor.append(await _measured(_floor))
-        ours.append(await _measured(_ours))
-    floor_rate, ours_rate = max(r for r, _, _ in floor), max(r for r, _, _ in ours)
-    floor_p99, ours_p99 = min(p for _, p, _ in floor), min(p for _, p, _ in ours)
-    floor_cpu, ours_cpu = min(c for _, _, c in floor), min(c for _, _, c in ours)
-    return {
-        "floor messages/s": round(floor_rate),
-        "ours messages/s": round(ours_rate),
-        "throughput of the floor": round(ours_rate / floor_rate, 2),
-        "floor p99 ms": round(floor_p99 * 1000, 2),
-        "ours p99 ms": round(ours_p99 * 1000, 2),
-        "floor CPU µs a call": round(floor_cpu * 1e6, 1),
-        "ours CPU µs a call": round(ours_cpu * 1e6, 1),
-    }
+    """Ratios are to the floor of the same mix."""
+    figures: dict[str, float] = {}
+    for version in ANSWERS:
+        mix = Plan(version, CALLS_PER_STATION)
+        best = await _best({"floor": _floor, "ours": _ours}, mix)
+        stored = Plan(version, READINGS_PER_STATION, charging=True)
+        best |= {
+            f"{name} durable": each
+            for name, each in (await _best({"floor": _floor, "ours": _durable}, stored)).items()
+        }
+        best["stock"] = await _measured(_stock, Plan(version, STOCK_CALLS))
+        floor, stored_floor = best["floor"], best["floor durable"]
+        figures |= {
+            f"{version} floor messages/s": round(floor.rate),
+            f"{version} throughput of the floor": round(best["ours"].rate / floor.rate, 2),
+            f"{version} floor p99 ms": round(floor.p99_s * 1000, 2),
+            f"{version} p99 ms": round(best["ours"].p99_s * 1000, 2),
+            f"{version} floor CPU µs a call": round(floor.cpu_s * 1e6, 1),
+            f"{version} CPU µs a call": round(best["ours"].cpu_s * 1e6, 1),
+            f"{version} throughput of the stock package": round(
+                best["ours"].rate / best["stock"].rate, 1
+            ),
+            f"{version} durable, of the floor": round(
+                best["ours durable"].rate / stored_floor.rate, 2
+            ),
+            f"{version} durable CPU µs a call": round(best["ours durable"].cpu_s * 1e6, 1),
+            f"{version} durable p99 ms": round(best["ours durable"].p99_s * 1000, 2),
+        }
+    return figures
 
 
 if __name__ == "__main__":

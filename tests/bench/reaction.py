@@ -151,7 +151,12 @@ def site_config(directory: Path, count: int, meter_port: int) -> SiteConfig:
     return parse_config(
         {
             "site": {"id": "BENCH"},
-            "ocpp": {"host": "127.0.0.1", "port": 0, "sample_interval_s": int(SAMPLE_S)},
+            "ocpp": {
+                "host": "127.0.0.1",
+                "port": 0,
+                "sample_interval_s": int(SAMPLE_S),
+                "security": {"tls": False},
+            },
             "api": {"port": 0},
             "meters": [
                 {
@@ -179,7 +184,7 @@ async def measured(count: int) -> float:
         tokens = tuple(TokenRecord(f"T{name}", IdTokenType.ISO14443) for name in station_ids(count))
         await plant(config, clock, Seed(dict.fromkeys(station_ids(count), PASSWORD), tokens))
         flow = {"current_a": BASE_A}
-        meter = VirtualMeter("eastron-sdm630", lambda: _reading(clock.now(), flow["current_a"]))
+        meter = VirtualMeter("eastron-sdm630", lambda: reading(clock.now(), flow["current_a"]))
         await meter.start(meter_port)
         site = await build(config, clock, serve_api=False)
         ours, theirs = multiprocessing.Pipe()
@@ -237,7 +242,8 @@ async def _react(site: Site, pipe: Connection, flow: dict[str, float], count: in
     return (max(at_s for _, at_s in limits.values()) - seen[0]) * 1000
 
 
-def _reading(at: datetime, current_a: float) -> MeterReading:
+def reading(at: datetime, current_a: float) -> MeterReading:
+    """What a meter shows at that current, the same on every phase."""
     return MeterReading(
         at,
         current_a=(current_a, current_a, current_a),

@@ -7,7 +7,7 @@ import pytest
 
 from sitecontroller.simulation.virtual_time import VirtualLoop
 from tests.contract.fakes import Office
-from tests.contract.stations import Talker16, Talker201
+from tests.contract.stations import Talker16, Talker21, Talker201
 
 
 def teller(run: Callable[..., Any], talker: type[Talker16] | type[Talker201]) -> Callable[..., Any]:
@@ -27,7 +27,7 @@ def teller(run: Callable[..., Any], talker: type[Talker16] | type[Talker201]) ->
     return tell
 
 
-@pytest.fixture(params=[Talker16, Talker201], ids=lambda cls: cls.VERSION.value)
+@pytest.fixture(params=[Talker16, Talker201, Talker21], ids=lambda cls: cls.VERSION.value)
 def tell(request: pytest.FixtureRequest, run: Callable[..., Any]) -> Callable[..., Any]:
     """A teller for each version in turn."""
     return teller(run, request.param)
@@ -39,7 +39,13 @@ def tell16(run: Callable[..., Any]) -> Callable[..., Any]:
     return teller(run, Talker16)
 
 
+@pytest.fixture(params=[Talker201, Talker21], ids=lambda cls: cls.VERSION.value)
+def tell201(request: pytest.FixtureRequest, run: Callable[..., Any]) -> Callable[..., Any]:
+    """A teller of OCPP 2.0.1, and of 2.1, which has all of it."""
+    return teller(run, request.param)
+
+
 @pytest.fixture
-def tell201(run: Callable[..., Any]) -> Callable[..., Any]:
-    """A teller of OCPP 2.0.1."""
-    return teller(run, Talker201)
+def tell21(run: Callable[..., Any]) -> Callable[..., Any]:
+    """A teller of OCPP 2.1."""
+    return teller(run, Talker21)

@@ -60,6 +60,16 @@ class Said:
     key: str | None
 
 
+class Deaf:
+    """Services that look after stations: they take everything and do nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return Deaf()
+
+    async def __call__(self, *_: Any, **__: Any) -> None:
+        return None
+
+
 class ScriptedSession:
     """Answers our CALLs by a script: a payload, an exception, or a function of the request."""
 
@@ -218,6 +228,7 @@ class Office:
         self.authorization = FakeAuthorization()
         self.transactions = FakeTransactions(self.authorization)
         self.metering = FakeMetering()
+        self.blocks: Any = Deaf()
         self.settings = settings or OcppSettings()
 
     def accept(self, card: str, **changed: Any) -> None:
@@ -233,6 +244,7 @@ class Office:
             self.metering,  # type: ignore[arg-type]
             self.clock,
             self.settings,
+            self.blocks,
         )
 
 
@@ -245,7 +257,7 @@ def check(validator: Any, payload: dict[str, Any]) -> None:
 async def say(dialect: Any, session: ScriptedSession, action: str, payload: Any) -> dict[str, Any]:
     """A station's CALL: its valid request, our valid answer, and what follows once it's written."""
     check(request_validator(session.version, action), payload)
-    answer: dict[str, Any] = await dialect.answer(action, payload, dialect._services.clock.now())
+    answer: dict[str, Any] = await dialect.answer(action, payload, dialect.services.clock.now())
     check(response_validator(session.version, action), answer)
     session.reply_written()
     return answer

@@ -256,3 +256,9 @@ class Talker201(_Station):
             "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
         }  # fmt: skip
         return {"status": "Accepted", "schedule": schedule}
+
+
+class Talker21(Talker201):
+    """Tells 2.0.1's story: what 2.1 adds is told on top of it."""
+
+    VERSION = OcppVersion.V21

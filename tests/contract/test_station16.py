@@ -9,7 +9,7 @@ from sitecontroller.domain.errors import CallRefused, InvalidInput
 from sitecontroller.domain.metering import TimeQuality
 from sitecontroller.domain.station import ChargingState, ConnectorStatus
 from sitecontroller.domain.topology import EvseKey, LimitUnit
-from sitecontroller.ocpp.v16_words import parse_settings, parse_units
+from sitecontroller.ocpp.v16.words import parse_settings, parse_units
 from sitecontroller.ports import ChargingLimit
 from tests.contract.fakes import Office
 from tests.contract.stations import ONE_EVSE
@@ -308,7 +308,7 @@ def test_q53_a_start_on_another_card_is_not_our_remote_start(tell16: Any) -> Non
 def test_a_message_1_6_does_not_know_is_refused_here(tell16: Any) -> None:
     async def story(station: Any) -> None:
         with pytest.raises(InvalidInput):
-            await station.dialect.trigger("SignChargingStationCertificate", None)
+            await station.dialect.trigger("NotifyReport", None)
 
     tell16(story)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,3 +119,20 @@ def running_demo(directory: Path, *arguments: str) -> Iterator[Demo]:
             except subprocess.TimeoutExpired:
                 keeper.kill()
                 keeper.wait()
+
+
+@contextmanager
+def serving(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """A controller without its keeper, on free ports; killed if it doesn't end by itself."""
+    text = config.read_text()
+    config.write_text(re.sub(r"^port = \d+", "port = 0", text, flags=re.MULTILINE))
+    command = [sys.executable, "-m", "sitecontroller", "serve", "--config", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as controller:
+        try:
+            wait_until(
+                (config.parent / "state" / "controller.json").exists, within_s=READY_WITHIN_S
+            )
+            yield controller
+        finally:
+            controller.terminate()
+            controller.communicate(timeout=READY_WITHIN_S)

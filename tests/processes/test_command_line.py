@@ -1,12 +1,9 @@
 """The command line as an electrician uses it: it teaches, and faults are plain sentences."""
 
 import asyncio
-import contextlib
-import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +13,8 @@ from sitecontroller.cli import main
 from sitecontroller.cli.run import end_cleanly
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.simulation.meter import VirtualMeter
-from tests.support import unused_port, wait_until
+from tests.processes.demo import serving
+from tests.support import unused_port
 
 WITHIN_S = 40
 
@@ -100,21 +98,6 @@ def test_status_without_a_controller_says_how_to_start_one(tmp_path):
     assert told.returncode == 1
     assert "What to do" in told.stderr
     assert "Traceback" not in told.stderr
-
-
-@contextlib.contextmanager
-def serving(config: Path) -> Iterator[subprocess.Popen[str]]:
-    """A controller without its keeper, on free ports; killed if it doesn't end by itself."""
-    text = config.read_text()
-    config.write_text(re.sub(r"^port = \d+", "port = 0", text, flags=re.MULTILINE))
-    command = [sys.executable, "-m", "sitecontroller", "serve", "--config", str(config)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as controller:
-        try:
-            wait_until((config.parent / "state" / "controller.json").exists, within_s=WITHIN_S)
-            yield controller
-        finally:
-            controller.terminate()
-            controller.communicate(timeout=WITHIN_S)
 
 
 def test_a_price_is_set_and_shown_at_the_running_controller(tmp_path, capsys):

@@ -18,7 +18,7 @@ from sitecontroller.ocpp import frames
 from sitecontroller.simulation.cars import Car, CarModel
 from sitecontroller.simulation.control import StationDescription
 from sitecontroller.simulation.plant import Plant
-from sitecontroller.simulation.site import STATIONS, STEP_S
+from sitecontroller.simulation.site import STEP_S
 from sitecontroller.simulation.station import SimulatedStation
 from sitecontroller.simulation.virtual_time import virtual_clock
 from tests.support import eventually
@@ -44,18 +44,31 @@ class Csms:
     connection: ServerConnection | None = None
     connections: int = 0
     port: int = 0
+    tls: Any = None
+    answers: dict[str, Callable[[Payload], Payload]] = field(default_factory=dict)
+    """What it says to an action in place of its own answer."""
+    complaints: list[list[Any]] = field(default_factory=list)
+    """CALLRESULTERRORs of stations."""
+    sent: list[tuple[str, Payload]] = field(default_factory=list)
+    """SENDs of stations."""
     _server: Server | None = None
     _waiting: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/ocpp"
+        scheme = "ws" if self.tls is None else "wss"
+        return f"{scheme}://localhost:{self.port}/ocpp"
 
     async def open(self) -> None:
-        protocol: Any = {OcppVersion.V16: "ocpp1.6", OcppVersion.V201: "ocpp2.0.1"}[self.version]
+        protocol: Any = f"ocpp{self.version}"
         self._server = await serve(
-            self._listen, "127.0.0.1", self.port, subprotocols=[protocol], compression=None
+            self._listen,
+            "127.0.0.1",
+            self.port,
+            subprotocols=[protocol],
+            compression=None,
+            ssl=self.tls,
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
 
@@ -106,6 +119,13 @@ class Csms:
                 action, payload = rest
                 answer = self._answer(action, payload)
                 await connection.send(frames.encode_result(message_id, answer), text=True)
+            elif kind == frames.CALLRESULTERROR:
+                self.complaints.append(rest)
+            elif kind == frames.SEND:
+                self.sent.append((rest[0], rest[1]))
+                validator = frames.request_validator(self.version, rest[0])
+                assert validator is not None
+                self.faults += frames.violations(validator, rest[1])
             else:
                 self._waiting.pop(message_id).set_result([kind, *rest])
 
@@ -114,6 +134,8 @@ class Csms:
         assert validator is not None
         self.faults += [f"{action}: {v}" for v in frames.violations(validator, payload)]
         self.heard.append((action, payload))
+        if action in self.answers:
+            return self.answers[action](payload)
         now = datetime.now(UTC).isoformat()
         if action == "BootNotification":
             status = self.boots.pop(0) if self.boots else "Accepted"
@@ -128,7 +150,10 @@ class Csms:
             return {"idTagInfo" if self.version is OcppVersion.V16 else "idTokenInfo": info}
         if action == "TransactionEvent" and token:
             return {"idTokenInfo": info}
-        return {}
+        known = frames.action(self.version, action)
+        assert known is not None
+        wants_status = "status" in known.response_schema.get("required", ())
+        return {"status": "Accepted"} if wants_status else {}
 
 
 @dataclass
@@ -168,16 +193,28 @@ def small_topology(station: ChargingStation) -> Topology:
 
 @asynccontextmanager
 async def bench(
-    version: OcppVersion, *, evse: Evse | None = None, boots: tuple[str, ...] = ()
+    version: OcppVersion,
+    *,
+    evse: Evse | None = None,
+    boots: tuple[str, ...] = (),
+    evses: int = 1,
+    tls: Any = None,
+    speaks: OcppVersion | None = None,
+    **more: Any,
 ) -> AsyncIterator[Bench]:
-    """A station that has booted (unless `boots` says otherwise), its plant and its CSMS."""
+    """A station that has booted (unless `boots` says otherwise), its plant and its CSMS.
+
+    `version` is the CSMS's; the station's own, unless it `speaks` another.
+    """
     evse = evse or Evse("CP-1", 1, "main")
-    wiring = ChargingStation("CP-1", (evse,))
+    others = tuple(Evse("CP-1", number, "main") for number in range(2, evses + 1))
+    wiring = ChargingStation("CP-1", (evse, *others))
     plant = Plant(small_topology(wiring), (), seed=1)
-    csms = Csms(version, boots=list(boots))
+    csms = Csms(version, boots=list(boots), tls=tls)
     await csms.open()
-    description = StationDescription(wiring, version, password=PASSWORD)
-    station = STATIONS[version](
+    plate = {"version": speaks or version, "password": PASSWORD, **more}
+    description = StationDescription(wiring, **plate)
+    station = SimulatedStation(
         description, plant.outlets, plant.voltage_v, virtual_clock(), Random(1)
     )
     it = Bench(station, plant, csms)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sitecontroller.client import ControllerClient
-from sitecontroller.domain.errors import CallRefused, InvalidInput, StationOffline
+from sitecontroller.domain.errors import CallRefused, Conflict, InvalidInput, StationOffline
 from sitecontroller.simulation.cars import Car, CarModel
 from sitecontroller.simulation.virtual_time import VirtualLoop
 from tests.simulation.demo_site import DemoSite, demo_site
@@ -45,15 +45,8 @@ CALLS: list[tuple[str, str, dict[str, Any], str, Any]] = [
         "Accepted",
     ),
     (STATION_16, "GetConfiguration", {"key": ["NoSuchKey"]}, "unknownKey", ["NoSuchKey"]),
-    (
-        STATION_16,
-        "SetChargingProfile",
-        {"connectorId": 1, "csChargingProfiles": PROFILE_16},
-        "status",
-        "Accepted",
-    ),
     (STATION_16, "GetCompositeSchedule", {"connectorId": 1, "duration": 60}, "status", "Accepted"),
-    (STATION_16, "ClearChargingProfile", {"id": 77}, "status", "Accepted"),
+    (STATION_16, "ClearChargingProfile", {"id": 77}, "status", "Unknown"),
     (
         STATION_16,
         "ChangeAvailability",
@@ -64,15 +57,8 @@ CALLS: list[tuple[str, str, dict[str, Any], str, Any]] = [
     (STATION_16, "Reset", {"type": "Soft"}, "status", "Accepted"),
     (STATION_201, "TriggerMessage", {"requestedMessage": "Heartbeat"}, "status", "Accepted"),
     (STATION_201, "UnlockConnector", {"evseId": 1, "connectorId": 1}, "status", "Unlocked"),
-    (
-        STATION_201,
-        "SetChargingProfile",
-        {"evseId": 1, "chargingProfile": PROFILE_201},
-        "status",
-        "Accepted",
-    ),
     (STATION_201, "GetCompositeSchedule", {"evseId": 1, "duration": 60}, "status", "Accepted"),
-    (STATION_201, "ClearChargingProfile", {"chargingProfileId": 77}, "status", "Accepted"),
+    (STATION_201, "ClearChargingProfile", {"chargingProfileId": 77}, "status", "Unknown"),
     (
         STATION_201,
         "ChangeAvailability",
@@ -101,6 +87,25 @@ def test_every_call_of_both_versions_reaches_the_station_and_comes_back(scene):
         for station_id, action, payload, field, expected in CALLS:
             answer = await demo.client.call_station(station_id, action, payload)
             assert answer[field] == expected, (station_id, action, answer)
+
+    scene(play)
+
+
+@pytest.mark.parametrize(
+    ("station_id", "action", "payload"),
+    [
+        (STATION_16, "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": PROFILE_16}),
+        (STATION_201, "SetChargingProfile", {"evseId": 1, "chargingProfile": PROFILE_201}),
+        (STATION_16, "ClearChargingProfile", {}),
+        (STATION_201, "ClearChargingProfile", {}),
+    ],
+)
+def test_no_raw_call_lets_more_flow_than_load_management_counts_on(
+    scene, station_id, action, payload
+):
+    async def play(demo: DemoSite) -> None:
+        with pytest.raises(Conflict, match="under load management"):
+            await demo.client.call_station(station_id, action, payload)
 
     scene(play)
 
@@ -162,7 +167,7 @@ def test_a_session_is_started_and_stopped_raw(scene, station_id, start, stop):
 def test_what_a_station_does_not_know_comes_back_as_its_refusal(scene):
     async def play(demo: DemoSite) -> None:
         with pytest.raises(CallRefused) as caught:
-            await demo.client.call_station(STATION_16, "GetDiagnostics", {"location": "ftp://x/"})
+            await demo.client.call_station(STATION_16, "Authorize", {"idTag": "04"})
         assert "NotSupported" in str(caught.value) or "NotImplemented" in str(caught.value)
 
     scene(play)

@@ -20,7 +20,7 @@ from sitecontroller.config import load_config
 from sitecontroller.domain.errors import ConfigurationError
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import PHASES, Supply
-from sitecontroller.simulation.__main__ import controller_url
+from sitecontroller.simulation.__main__ import controller_url, keep_passwords
 from sitecontroller.simulation.demo import DemoSite, init_site, make_demo_site
 from sitecontroller.simulation.description import read_description
 from sitecontroller.simulation.site import VirtualSite
@@ -41,7 +41,7 @@ def run_fast(run: Run) -> Run:
 
 
 async def _yes_man(connection: ServerConnection) -> None:
-    """A CSMS of either version that agrees to everything."""
+    """A CSMS of every version that agrees to everything."""
     numbers = iter(range(1, 1_000_000))
     async for frame in connection:
         _, message_id, action, payload = orjson.loads(frame)
@@ -50,7 +50,7 @@ async def _yes_man(connection: ServerConnection) -> None:
         answer: dict[str, Any] = {
             "BootNotification": {**accepted, "currentTime": now, "interval": 300},
             "Heartbeat": {"currentTime": now},
-            "Authorize": {"idTagInfo": accepted, "idTokenInfo": accepted},
+            "Authorize": {"idTagInfo" if "idTag" in payload else "idTokenInfo": accepted},
             "StartTransaction": {"transactionId": next(numbers), "idTagInfo": accepted},
         }.get(action, {})
         if action == "TransactionEvent" and "idToken" in payload:
@@ -60,7 +60,7 @@ async def _yes_man(connection: ServerConnection) -> None:
 
 @asynccontextmanager
 async def agreeable_csms() -> AsyncIterator[str]:
-    protocols: Any = ["ocpp1.6", "ocpp2.0.1"]
+    protocols: Any = [f"ocpp{version}" for version in OcppVersion]
     async with serve(
         _yes_man, "127.0.0.1", 0, subprotocols=protocols, compression=None, close_timeout=1
     ) as server:
@@ -94,7 +94,7 @@ def test_the_demo_site_is_what_the_issue_asks_for(demo: DemoSite) -> None:
     evses = list(config.topology.evses())
     assert (config.site_id, config.name, config.demo) == ("DEMO", "Parkhaus Nord", True)
     assert list(config.topology.stations) == [f"CP-{n:02d}" for n in range(1, 13)]
-    assert (versions.count(OcppVersion.V16), versions.count(OcppVersion.V201)) == (8, 4)
+    assert [versions.count(version) for version in OcppVersion] == [8, 3, 1]
     assert [evse.supply for evse in evses].count(Supply.DC) == 1
     assert {evse.phase_count for evse in evses} == {1, 3}
     assert len({str(evse.phase_map) for evse in evses}) >= 5
@@ -124,6 +124,22 @@ def test_the_virtual_sites_file_is_for_its_owner_and_reads_back(demo: DemoSite) 
     assert read_description(demo.description_path.parent) == demo.description
 
 
+def test_a_password_given_to_a_station_outlives_a_power_cut(run, demo: DemoSite) -> None:
+    folder = demo.description_path.parent
+
+    async def main() -> None:
+        virtual = VirtualSite(read_description(folder), virtual_clock())
+        keep_passwords(folder, virtual)
+        assert read_description(folder) == demo.description
+        virtual.stations["CP-08"].uplink.password = "a new one"
+        keep_passwords(folder, virtual)
+        again = VirtualSite(read_description(folder), virtual_clock())
+        assert again.stations["CP-08"].uplink.password == "a new one"
+        assert stat.S_IMODE(demo.description_path.stat().st_mode) == 0o600
+
+    run(main(), loop_factory=VirtualLoop)
+
+
 def test_a_site_is_never_overwritten(demo: DemoSite) -> None:
     with pytest.raises(ConfigurationError, match="there already"):
         make_demo_site(demo.config_path.parent)
@@ -148,6 +164,9 @@ def test_cars_come_and_go_in_half_an_hour(run_fast: Run, demo: DemoSite) -> None
     energies_wh = [trace[-1][i] - trace[0][i] for i in range(3, 15)]
     assert sum(energy_wh > 100 for energy_wh in energies_wh) >= 9
     assert max(energies_wh) < 22_500 / 2
+    pairs = zip(demo.description.boxes, energies_wh, strict=True)
+    charged = {box.version for box, energy_wh in pairs if energy_wh > 100}
+    assert charged == set(OcppVersion)
 
 
 def test_one_seed_is_one_course_over_the_real_protocols(run_fast: Run, demo: DemoSite) -> None:

@@ -1,4 +1,4 @@
-"""Simulated stations of both versions against a CSMS that checks every frame."""
+"""Simulated stations of every version against a CSMS that checks every frame."""
 
 import asyncio
 import base64
@@ -13,8 +13,8 @@ from tests.simulation.csms import CARD, PASSWORD, Bench, bench, dc_evse
 from tests.support import eventually
 
 Run = Callable[..., Any]
-V16, V201 = OcppVersion.V16, OcppVersion.V201
-both_versions = pytest.mark.parametrize("version", [V16, V201])
+V16, V201, V21 = OcppVersion
+every_version = pytest.mark.parametrize("version", list(OcppVersion))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def ended(it: Bench) -> dict[str, Any]:
     return await it.csms.hears("TransactionEvent", lambda p: p["eventType"] == "Ended")
 
 
-@both_versions
+@every_version
 def test_a_station_logs_in_and_boots_before_all_else(run_fast: Run, version: OcppVersion) -> None:
     async def boot() -> Any:
         async with bench(version) as it:
@@ -87,7 +87,7 @@ def test_a_station_logs_in_and_boots_before_all_else(run_fast: Run, version: Ocp
     assert credentials == f"CP-1:{PASSWORD}"
 
 
-@both_versions
+@every_version
 def test_a_pending_station_asks_again_and_says_nothing_else(
     run_fast: Run, version: OcppVersion
 ) -> None:
@@ -100,7 +100,7 @@ def test_a_pending_station_asks_again_and_says_nothing_else(
     assert actions[:4] == ["BootNotification"] * 3 + ["StatusNotification"]
 
 
-@both_versions
+@every_version
 def test_a_heartbeat_comes_at_the_interval_of_the_boot_answer(
     run_fast: Run, version: OcppVersion
 ) -> None:
@@ -112,7 +112,7 @@ def test_a_heartbeat_comes_at_the_interval_of_the_boot_answer(
     assert run_fast(beat()) == 3
 
 
-@both_versions
+@every_version
 def test_a_card_and_a_car_make_a_transaction_with_energy(
     run_fast: Run, version: OcppVersion
 ) -> None:
@@ -168,7 +168,7 @@ def test_a_201_station_numbers_its_events_without_gaps(run_fast: Run) -> None:
     assert events[-1]["transactionInfo"]["stoppedReason"] == "Local"
 
 
-@both_versions
+@every_version
 def test_a_refused_card_starts_nothing(run_fast: Run, version: OcppVersion) -> None:
     async def tap() -> tuple[bool, float]:
         async with bench(version) as it:
@@ -181,7 +181,7 @@ def test_a_refused_card_starts_nothing(run_fast: Run, version: OcppVersion) -> N
     assert run_fast(tap()) == (False, 0.0)
 
 
-@both_versions
+@every_version
 def test_a_station_obeys_a_limit_and_pauses_below_six_amperes(
     run_fast: Run, version: OcppVersion
 ) -> None:
@@ -199,7 +199,7 @@ def test_a_station_obeys_a_limit_and_pauses_below_six_amperes(
     assert run_fast(limit()) == pytest.approx([10, 0, 8])
 
 
-@both_versions
+@every_version
 def test_of_limits_sent_at_one_instant_the_last_holds(run_fast: Run, version: OcppVersion) -> None:
     async def limit() -> list[float]:
         offered = []
@@ -214,7 +214,7 @@ def test_of_limits_sent_at_one_instant_the_last_holds(run_fast: Run, version: Oc
     assert run_fast(limit()) == [7, 9, 11, 13]
 
 
-@both_versions
+@every_version
 def test_a_lease_ends_by_itself_and_the_fallback_holds(run_fast: Run, version: OcppVersion) -> None:
     async def lease() -> list[float]:
         async with bench(version) as it:
@@ -243,7 +243,7 @@ def test_a_lease_ends_by_itself_and_the_fallback_holds(run_fast: Run, version: O
     assert run_fast(lease()) == pytest.approx([14, 6])
 
 
-@both_versions
+@every_version
 def test_a_composite_schedule_tells_limit_and_end_of_a_lease(
     run_fast: Run, version: OcppVersion
 ) -> None:
@@ -263,7 +263,7 @@ def test_a_composite_schedule_tells_limit_and_end_of_a_lease(
     assert second[1] == 6.0
 
 
-@both_versions
+@every_version
 def test_a_station_starts_and_stops_from_afar(run_fast: Run, version: OcppVersion) -> None:
     async def from_afar() -> tuple[str, dict[str, Any]]:
         async with bench(version) as it:
@@ -291,11 +291,11 @@ def test_a_station_starts_and_stops_from_afar(run_fast: Run, version: OcppVersio
     assert info["reason" if version is V16 else "stoppedReason"] == "Remote"
 
 
-@both_versions
+@every_version
 def test_what_happens_offline_is_told_in_order_after_the_line_is_back(
     run_fast: Run, version: OcppVersion
 ) -> None:
-    async def outage() -> tuple[list[str], int]:
+    async def outage() -> tuple[list[tuple[str, Any]], int]:
         async with bench(version) as it:
             await it.charge()
             await it.csms.close()
@@ -304,17 +304,23 @@ def test_what_happens_offline_is_told_in_order_after_the_line_is_back(
             heard = len(it.csms.heard)
             await it.csms.open()
             await ended(it)
-            return [action for action, _ in it.csms.heard[heard:]], it.csms.connections
+            return it.csms.heard[heard:], it.csms.connections
 
-    actions, connections = run_fast(outage())
+    heard, connections = run_fast(outage())
     assert connections == 2
-    assert "BootNotification" not in actions
+    assert "BootNotification" not in [action for action, _ in heard]
     if version is V16:
-        kept = [action for action in actions if action in ("MeterValues", "StopTransaction")]
+        kept = [a for a, _ in heard if a in ("MeterValues", "StopTransaction")]
         assert kept == ["MeterValues"] * 2 + ["StopTransaction"]
+    else:
+        events = [payload for action, payload in heard if action == "TransactionEvent"]
+        numbers = [event["seqNo"] for event in events]
+        assert numbers == list(range(numbers[0], numbers[0] + len(events)))
+        assert [event["eventType"] for event in events] == ["Updated"] * 2 + ["Ended"]
+        assert all(event["offline"] for event in events)
 
 
-@both_versions
+@every_version
 def test_charging_goes_on_while_the_line_is_down(run_fast: Run, version: OcppVersion) -> None:
     async def outage() -> float:
         async with bench(version) as it:
@@ -326,9 +332,10 @@ def test_charging_goes_on_while_the_line_is_down(run_fast: Run, version: OcppVer
     assert run_fast(outage()) == pytest.approx(16)
 
 
-def test_events_made_offline_say_so(run_fast: Run) -> None:
+@pytest.mark.parametrize("version", [V201, V21])
+def test_events_made_offline_say_so(run_fast: Run, version: OcppVersion) -> None:
     async def outage() -> list[bool]:
-        async with bench(V201) as it:
+        async with bench(version) as it:
             await it.charge()
             await it.csms.close()
             await asyncio.sleep(100)
@@ -342,7 +349,7 @@ def test_events_made_offline_say_so(run_fast: Run) -> None:
     assert flags[-1] is False
 
 
-@both_versions
+@every_version
 def test_the_first_attempt_to_reconnect_comes_after_a_second(
     run_fast: Run, version: OcppVersion
 ) -> None:
@@ -357,7 +364,7 @@ def test_the_first_attempt_to_reconnect_comes_after_a_second(
     assert 0.7 < run_fast(reconnect()) < 1.5
 
 
-@both_versions
+@every_version
 def test_a_reset_ends_the_transaction_and_boots_again(run_fast: Run, version: OcppVersion) -> None:
     async def reset() -> tuple[dict[str, Any], int, float]:
         async with bench(version) as it:
@@ -373,7 +380,7 @@ def test_a_reset_ends_the_transaction_and_boots_again(run_fast: Run, version: Oc
     assert (connections, current_a) == (2, 0)
 
 
-@both_versions
+@every_version
 def test_profiles_survive_a_reset(run_fast: Run, version: OcppVersion) -> None:
     async def reset() -> float:
         async with bench(version) as it:
@@ -387,7 +394,7 @@ def test_profiles_survive_a_reset(run_fast: Run, version: OcppVersion) -> None:
     assert run_fast(reset()) == pytest.approx(7)
 
 
-@both_versions
+@every_version
 def test_availability_waits_for_the_end_of_a_transaction(
     run_fast: Run, version: OcppVersion
 ) -> None:
@@ -407,7 +414,7 @@ def test_availability_waits_for_the_end_of_a_transaction(
     assert run_fast(close_it()) == ("Scheduled", "Unavailable")
 
 
-@both_versions
+@every_version
 def test_a_trigger_sends_the_message_after_the_answer(run_fast: Run, version: OcppVersion) -> None:
     async def trigger() -> list[str]:
         async with bench(version) as it:
@@ -452,7 +459,8 @@ def test_configuration_is_read_and_written(run_fast: Run) -> None:
 
 def test_variables_are_read_and_written(run_fast: Run) -> None:
     def variable(component: str, name: str, **more: Any) -> dict[str, Any]:
-        return {"component": {"name": component}, "variable": {"name": name}, **more}
+        place = {"evse": {"id": 1}} if component == "EVSE" else {}
+        return {"component": {"name": component, **place}, "variable": {"name": name}, **more}
 
     async def configure() -> Any:
         async with bench(V201) as it:
@@ -481,7 +489,7 @@ def test_variables_are_read_and_written(run_fast: Run) -> None:
     assert report["requestId"] == 3
 
 
-@both_versions
+@every_version
 def test_a_new_password_is_used_for_the_next_log_in(run_fast: Run, version: OcppVersion) -> None:
     async def renew() -> str:
         async with bench(version) as it:
@@ -505,12 +513,12 @@ def test_a_new_password_is_used_for_the_next_log_in(run_fast: Run, version: Ocpp
     assert run_fast(renew()) == "CP-1:0123456789abcdef0123"
 
 
-@both_versions
+@every_version
 def test_what_a_station_does_not_do_is_refused_by_name(run_fast: Run, version: OcppVersion) -> None:
     async def ask() -> list[str]:
         async with bench(version) as it:
             invented = await it.csms.raw_call("MakeCoffee", {})
-            known = await it.csms.raw_call("GetLocalListVersion", {})
+            known = await it.csms.raw_call("Heartbeat", {})
             broken = await it.csms.raw_call("Reset", {"type": "Gently"})
             return [invented[1], known[1], broken[1]]
 
@@ -519,7 +527,7 @@ def test_what_a_station_does_not_do_is_refused_by_name(run_fast: Run, version: O
     assert broken == ("FormationViolation" if version is V16 else "FormatViolation")
 
 
-@both_versions
+@every_version
 def test_a_dc_station_takes_watts_and_tells_the_outlet(run_fast: Run, version: OcppVersion) -> None:
     from sitecontroller.simulation.cars import CarModel
 
@@ -548,7 +556,7 @@ def test_a_201_station_refuses_evse_0_beside_evse_1_on_one_level(run_fast: Run) 
     assert run_fast(clash()) == "Rejected"
 
 
-@both_versions
+@every_version
 def test_a_tx_profile_needs_its_transaction(run_fast: Run, version: OcppVersion) -> None:
     async def misplace() -> list[str]:
         async with bench(version) as it:
@@ -564,7 +572,7 @@ def test_a_tx_profile_needs_its_transaction(run_fast: Run, version: OcppVersion)
     assert run_fast(misplace()) == ["Rejected", "Accepted"]
 
 
-@both_versions
+@every_version
 def test_a_full_car_suspends_itself(run_fast: Run, version: OcppVersion) -> None:
     async def fill() -> str:
         async with bench(version) as it:
@@ -583,3 +591,76 @@ def test_a_full_car_suspends_itself(run_fast: Run, version: OcppVersion) -> None
             return str(event["transactionInfo"]["chargingState"])
 
     assert run_fast(fill()) == "SuspendedEV"
+
+
+@every_version
+def test_a_station_of_every_version_speaks_what_was_agreed(
+    run_fast: Run, version: OcppVersion
+) -> None:
+    async def session() -> Any:
+        async with bench(version, offers=(V21, V201, V16), speaks=V21) as it:
+            await it.charge()
+            await it.station.tap(1, CARD)
+            await ended(it)
+            return it.csms.headers[0]["Sec-WebSocket-Protocol"], it.station.version
+
+    offered, spoken = run_fast(session())
+    assert offered == "ocpp2.1, ocpp2.0.1, ocpp1.6"
+    assert spoken is version
+
+
+def test_a_station_of_21_says_what_is_wrong_with_an_answer(run_fast: Run) -> None:
+    async def complain() -> list[Any]:
+        async with bench(V21) as it:
+            it.csms.answers["Heartbeat"] = lambda _: {"time": "noon"}
+            await it.csms.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+            await eventually(lambda: it.csms.complaints, 10)
+            return it.csms.complaints[0]
+
+    assert run_fast(complain())[0] == "FormatViolation"
+
+
+@every_version
+def test_values_come_at_full_quarters_of_the_hour_too(run_fast: Run, version: OcppVersion) -> None:
+    async def idle() -> list[str]:
+        async with bench(version) as it:
+            it.station.settings.put(it.station.dialect.NAMES.aligned_interval, "900")
+            await asyncio.sleep(2000)
+            return [p["meterValue"][0]["timestamp"] for p in it.csms.all("MeterValues")]
+
+    assert [stamp[11:16] for stamp in run_fast(idle())] == ["06:15", "06:30"]
+
+
+def test_a_16_station_tells_begin_and_end_with_its_stop_where_asked(run_fast: Run) -> None:
+    async def session() -> Any:
+        async with bench(V16) as it:
+            it.station.settings.put("StopTxnSampledData", "Energy.Active.Import.Register")
+            await it.charge()
+            await it.station.tap(1, CARD)
+            return await ended(it)
+
+    stop = run_fast(session())
+    contexts = [value["sampledValue"][0]["context"] for value in stop["transactionData"]]
+    assert contexts == ["Transaction.Begin", "Transaction.End"]
+
+
+@every_version
+def test_a_fault_ends_the_session_and_is_told(run_fast: Run, version: OcppVersion) -> None:
+    async def fault() -> Any:
+        async with bench(version) as it:
+            await it.charge()
+            it.station.break_down(1, "GroundFailure", "E17")
+            key = "status" if version is V16 else "connectorStatus"
+            told = await it.csms.hears("StatusNotification", lambda p: p[key] == "Faulted")
+            await ended(it)
+            await asyncio.sleep(1)
+            flows = it.outlet.current_a
+            it.station.mend(1)
+            await asyncio.sleep(2)
+            return told, flows, it.csms.all("StatusNotification")[-1][key]
+
+    told, flows, after = run_fast(fault())
+    assert flows == 0
+    assert after == ("Finishing" if version is V16 else "Occupied")
+    if version is V16:
+        assert (told["errorCode"], told["vendorErrorCode"]) == ("GroundFailure", "E17")

@@ -12,6 +12,7 @@ from typing import Any
 from sitecontroller.domain.commands import Command, CommandResult, CommandState
 from sitecontroller.domain.errors import ControllerError, ControllerUnreachable
 from sitecontroller.domain.live import LiveFrame, SnapshotFrame
+from sitecontroller.domain.queries import Query
 from sitecontroller.domain.views import (
     AlarmView,
     JournalEntry,
@@ -21,6 +22,7 @@ from sitecontroller.domain.views import (
     TransactionView,
 )
 from tests.ui import site
+from tests.ui.looked_after import looked_after
 
 
 class FakeClock:
@@ -112,6 +114,10 @@ class FakeClient:
         ]
         page = tuple(found[:limit])
         return Page(page, str(page[-1].seq) if len(found) > limit else None)
+
+    async def ask(self, query: Query) -> Any:
+        self.asked.append(("ask", query))
+        return looked_after(query)
 
     async def phase_history(self) -> tuple[PhaseSample, ...]:
         return self.samples

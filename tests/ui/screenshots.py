@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -26,6 +26,11 @@ from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
 from sitecontroller.client import ControllerClient
+from sitecontroller.domain.commands import TriggerMessage
+from sitecontroller.domain.device import TakeSnapshot
+from sitecontroller.domain.files import GetLog
+from sitecontroller.domain.local_list import SyncLocalList
+from sitecontroller.domain.reservation import ReserveEvse
 from tests.support import eventually
 from tests.ui import site
 from tests.ui.fake_client import FakeClient, FakeClock
@@ -35,11 +40,13 @@ from ui.app import Console, Target
 from ui.clock import Clock, SystemClock
 from ui.shortcuts import Action
 from ui.theme import Scheme
+from ui.views.service import ServiceScreen
 
 SIZES = ((1366, 768), (1920, 1080))
 SCHEMES = (Scheme.LIGHT, Scheme.DARK)
 SCREENS = (
-    Action.OVERVIEW, Action.SESSIONS, Action.ALARMS, Action.DIAGNOSTICS, Action.HELP, "station",
+    Action.OVERVIEW, Action.SESSIONS, Action.ALARMS, Action.SERVICE, Action.DIAGNOSTICS,
+    Action.HELP, "station",
 )  # fmt: skip
 SETTLE_S = 0.4
 START_WITHIN_S = 40.0
@@ -83,6 +90,39 @@ async def photograph(console: Console, out: Path, name: str, screens: Sequence[s
                 console.window.grab().save(str(file))
 
 
+async def photograph_service(console: Console, out: Path) -> None:
+    """Each subject of the service screen, once."""
+    console.window.go(Action.SERVICE)
+    console.window.resize(*SIZES[0])
+    screen = console.window.findChild(ServiceScreen)
+    for row in range(screen.subjects.count()):
+        screen.subjects.setCurrentRow(row)
+        if screen.page.needs_station:
+            screen.open("CP-01")
+            screen.entered()
+        await asyncio.sleep(SETTLE_S)
+        console.window.grab().save(str(out / f"service-page-{screen.page.name}.png"))
+
+
+async def technician_at_work(connect: Connect) -> None:
+    """So that the service screen has something to show."""
+    tomorrow = datetime.now(UTC) + timedelta(hours=20)
+    client = connect()
+    try:
+        card = (await client.tokens()).items[-1].id_token
+        for command in (
+            TakeSnapshot("CP-01"),
+            TakeSnapshot("CP-03"),
+            ReserveEvse("CP-07", card, tomorrow, 1),
+            SyncLocalList("CP-08"),
+            TriggerMessage("CP-02", "StatusNotification"),
+            GetLog("CP-09"),
+        ):
+            await client.execute(command)
+    finally:
+        await client.close()
+
+
 async def of_the_demo(out: Path) -> None:
     """Pictures of a real controller, the last ones after it was stopped."""
     async with contextlib.AsyncExitStack() as stack:
@@ -90,8 +130,10 @@ async def of_the_demo(out: Path) -> None:
         async with _console(connect, SystemClock()) as console:
             await eventually(lambda: console.picture.live, START_WITHIN_S)
             await eventually(lambda: _charging(console) >= CARS, 2 * START_WITHIN_S)
+            await technician_at_work(connect)
             await asyncio.sleep(CHART_S)
             await photograph(console, out, "", SCREENS)
+            await photograph_service(console, out)
             await stack.aclose()
             await eventually(lambda: not console.picture.live, START_WITHIN_S)
             await photograph(console, out, "-lost", (Action.OVERVIEW,))

@@ -51,6 +51,14 @@ def test_a_small_site_reads_as_its_electrician_wrote_it():
             {"stations": [{"id": "A", "circuit": "main", "evses": [{"phases": "L1L1"}]}]},
             "stations[A].evses[1].phases",
         ),
+        (
+            {
+                "stations": [
+                    {"id": "A", "circuit": "main", "evses": [{"supply": "DC", "limit_unit": "A"}]}
+                ]
+            },
+            "stations[A].evses[1].limit_unit",
+        ),
         ({"ocpp": {"port": 99999}}, "ocpp.port"),
         ({"api": {"host": "0.0.0.0"}}, "api.host"),
         ({"site": {"time_zone": "Mars/Olympus"}}, "site.time_zone"),

@@ -40,7 +40,7 @@ def test_a_long_page_of_transactions_is_worded_in_several_turns(run):
         archive: Any = Archive()
         controller = Controller(
             picture=picture,
-            actions=rest,
+            actions=SimpleNamespace(log=SimpleNamespace(page=None)),
             billing=rest,
             tariffs=rest,
             load=rest,

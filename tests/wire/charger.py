@@ -29,7 +29,7 @@ _PLAIN: dict[str, dict[str, Any]] = {
 
 
 class CallError(Exception):
-    """The controller answered with a CALLERROR."""
+    """The controller answered with a CALLERROR; one that an answer raises goes to it."""
 
     def __init__(self, code: str, description: str) -> None:
         super().__init__(f"{code}: {description}")
@@ -44,6 +44,10 @@ class Charger:
         self.version = version
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Answer] = {}
+        self.errors: dict[str, str] = {}
+        """Actions answered with a CALLERROR of that code."""
+        self.refused_answers: list[list[Any]] = []
+        """The CALLRESULTERRORs that came (OCPP 2.1)."""
         self._pending: dict[str, asyncio.Future[Any]] = {}
         self._number = 0
 
@@ -59,6 +63,11 @@ class Charger:
         answer: dict[str, Any] = await asyncio.wait_for(future, 10)
         return answer
 
+    async def tell(self, action: str, payload: dict[str, Any]) -> None:
+        """Send a SEND (OCPP 2.1), which nobody answers."""
+        self._number += 1
+        await self.socket.send(json.dumps([6, f"send-{self._number}", action, payload]))
+
     def asked_for(self, action: str) -> list[dict[str, Any]]:
         """The payloads of every CALL of that action so far."""
         return [payload for name, payload in self.asked if name == action]
@@ -69,6 +78,9 @@ class Charger:
             frame = json.loads(text)
             if frame[0] == 2:
                 await self._answer(frame)
+                continue
+            if frame[0] == 5:
+                self.refused_answers.append(frame)
                 continue
             future = self._pending.pop(frame[1], None)
             if future is None or future.done():
@@ -81,7 +93,14 @@ class Charger:
     async def _answer(self, frame: list[Any]) -> None:
         _, key, action, payload = frame
         self.asked.append((action, payload))
-        answer = self.answers.get(action, lambda _: _PLAIN.get(action, _ACCEPTED))(payload)
+        if action in self.errors:
+            await self.socket.send(json.dumps([4, key, self.errors[action], "", {}]))
+            return
+        try:
+            answer = self.answers.get(action, lambda _: _PLAIN.get(action, _ACCEPTED))(payload)
+        except CallError as error:
+            await self.socket.send(json.dumps([4, key, error.code, str(error), {}]))
+            return
         if answer is not None:
             await self.socket.send(json.dumps([3, key, answer]))
 

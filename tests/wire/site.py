@@ -38,21 +38,32 @@ TARIFF = Tariff(
 )
 
 
-def site_config(directory: Path, **ocpp: Any) -> SiteConfig:
+def site_config(
+    directory: Path,
+    *,
+    fallback_a: float = 0.0,
+    stations: Sequence[str] = STATIONS,
+    files: dict[str, Any] | None = None,
+    plug_and_charge: dict[str, Any] | None = None,
+    **ocpp: Any,
+) -> SiteConfig:
     """Two stations of two EVSEs each behind one fuse of 63 A, no meter, free ports."""
+    evse = {"current_a_max": 63, "fallback_a": fallback_a}
     return parse_config(
         {
             "site": {"id": "TEST", "name": "Test site"},
-            "ocpp": {"host": "127.0.0.1", "port": 0, **ocpp},
+            "ocpp": {"host": "127.0.0.1", "port": 0, "security": {"tls": False}, **ocpp},
             "api": {"port": 0},
+            "files": files or {},
+            "plug_and_charge": plug_and_charge or {},
             "circuits": [{"id": "main", "name": "Main fuse", "limit_a": 63}],
             "stations": [
                 {
                     "id": station_id,
                     "circuit": "main",
-                    "evses": [{"current_a_max": 63} for _ in range(EVSES_EACH)],
+                    "evses": [evse] * EVSES_EACH,
                 }
-                for station_id in STATIONS
+                for station_id in stations
             ],
         },
         base_dir=directory,
@@ -108,14 +119,15 @@ async def running_site(
     planted: bool = False,
     commissioning: timedelta | None = None,
     config_path: Path | None = None,
+    stations: Sequence[str] = STATIONS,
     **ocpp: Any,
 ) -> AsyncIterator[TestSite]:
     """Start a site in a directory; `planted`: its database exists from an earlier start."""
-    config = site_config(directory, **ocpp)
+    config = site_config(directory, stations=stations, **ocpp)
     used = clock or SystemClock()
     if not planted:
         tokens = tuple(TokenRecord(card, IdTokenType.ISO14443, card) for card in CARDS)
-        await plant(config, used, Seed(dict.fromkeys(STATIONS, PASSWORD), tokens, tariff))
+        await plant(config, used, Seed(dict.fromkeys(stations, PASSWORD), tokens, tariff))
     until = None if commissioning is None else used.now() + commissioning
     site = await build(
         config, used, config_path=config_path, commissioning_until=until, serve_api=False
@@ -126,10 +138,10 @@ async def running_site(
         await site.stop()
 
 
-async def boot16(charger: Charger) -> None:
+async def boot16(charger: Charger, vendor: str = "Test", model: str = "Wallbox") -> None:
     """A 1.6 charger boots and reports both connectors available."""
     answer = await charger.call(
-        "BootNotification", {"chargePointVendor": "Test", "chargePointModel": "Wallbox"}
+        "BootNotification", {"chargePointVendor": vendor, "chargePointModel": model}
     )
     assert answer["status"] == "Accepted"
     for connector in range(1, EVSES_EACH + 1):

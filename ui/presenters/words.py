@@ -85,7 +85,9 @@ def alarm_text(alarm: AlarmView) -> str:
 def alarm_remedy(alarm: AlarmView) -> str:
     """What to do about it."""
     row = ALARMS.get(alarm.code)
-    return alarm.remedy if row is None else translate("Alarm", row.remedy)
+    if row is None or (row.particular and alarm.parameters.get("remedy")):
+        return alarm.remedy
+    return translate("Alarm", row.remedy)
 
 
 def _filled(text: str, parameters: dict[str, str]) -> str:
@@ -147,6 +149,7 @@ def card_status(code: str) -> str:
         "Invalid": translate("Card", "card not known"),
         "Unknown": translate("Card", "card not known"),
         "ConcurrentTx": translate("Card", "card already in use"),
+        "NotAtThisTime": translate("Card", "reserved for another card"),
     }
     return table.get(code, translate("Card", "card refused"))
 

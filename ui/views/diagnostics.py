@@ -1,12 +1,10 @@
 """F11: every message between chargers and controller, filtered, paused, read and exported."""
 
-import asyncio
 from pathlib import Path
 
-from PySide6.QtCore import QDir, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
@@ -14,9 +12,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from sitecontroller.domain.errors import OperatingError
 from sitecontroller.domain.views import JournalEntry
-from ui import theme
+from ui import saving, theme
 from ui.desk import Desk, Notice
 from ui.i18n.texts import translate
 from ui.models.journal import all_columns
@@ -198,25 +195,18 @@ class DiagnosticsScreen(Screen):
         self.text.setPlainText(presenter.pretty(entry.text) if entry else "")
 
     def _choose_file(self) -> None:
-        dialog = QFileDialog(self, translate("Journal", "Export messages"), QDir.homePath())
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("jsonl")
-        dialog.selectFile("ocpp-messages.jsonl")
-        dialog.fileSelected.connect(lambda path: self.desk.spawn(self.write_messages(Path(path))))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        title = translate("Journal", "Export messages")
+        saving.ask_where(
+            self,
+            title,
+            "ocpp-messages.jsonl",
+            lambda path: self.desk.spawn(self.write_messages(path)),
+        )
 
     async def write_messages(self, path: Path) -> None:
         """Write what is listed, oldest first, one JSON object a line."""
         lines = [presenter.as_line(self._entries[seq]) for seq in sorted(self._entries)]
         data = ("\n".join(lines) + "\n").encode()
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, path.write_bytes, data)
-        except OSError as error:
-            text = translate("Journal", "The file can't be written: {reason}")
-            raise OperatingError(
-                text.format(reason=error.strerror),
-                remedy=translate("Journal", "Choose another folder, or free some space"),
-            ) from error
+        await saving.write(path, data)
         text = translate("Journal", "{count} messages written to {path}")
         self.desk.notice(Notice(text.format(count=len(lines), path=path)))

@@ -33,6 +33,7 @@ from ui.views.help import HelpScreen
 from ui.views.navigation import Navigation
 from ui.views.overview import Overview
 from ui.views.screen import Screen
+from ui.views.service import ServiceScreen
 from ui.views.sessions import SessionsScreen
 from ui.views.station import StationScreen
 from ui.views.top_bar import TopBar
@@ -71,6 +72,7 @@ class MainWindow(QMainWindow):
             Action.OVERVIEW: Overview(desk),
             Action.SESSIONS: SessionsScreen(desk),
             Action.ALARMS: AlarmsScreen(desk),
+            Action.SERVICE: ServiceScreen(desk),
             Action.DIAGNOSTICS: DiagnosticsScreen(desk),
             Action.HELP: HelpScreen(desk),
         }
@@ -107,6 +109,13 @@ class MainWindow(QMainWindow):
         """Show a charger."""
         self.station.open(station_id)
         self._show(self.station)
+
+    def open_service(self, station_id: str) -> None:
+        """Show what technicians look after, of a charger."""
+        screen = self.screens[Action.SERVICE]
+        assert isinstance(screen, ServiceScreen)
+        screen.open(station_id)
+        self.go(Action.SERVICE)
 
     def set_scheme(self, scheme: Scheme) -> None:
         """Light, dark, or as the system has it; remembered."""
@@ -160,6 +169,7 @@ class MainWindow(QMainWindow):
         self.desk.noticed.connect(self._notice)
         self.desk.station_wanted.connect(self.open_station)
         self.desk.back_wanted.connect(self._go_back)
+        self.desk.service_wanted.connect(self.open_service)
         self.navigation.wanted.connect(lambda action: self.go(Action(action)))
         self.navigation.scheme_wanted.connect(self._flip_scheme)
         self.banner.acknowledged.connect(lambda key: operations.acknowledge_alarm(self.desk, key))

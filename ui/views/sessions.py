@@ -1,14 +1,13 @@
 """F4: running and past sessions, page by page, and the selected one in full with its receipt."""
 
-import asyncio
 from pathlib import Path
 
-from PySide6.QtCore import QDir, QStandardPaths, Qt, QTimer, QUrl
+from PySide6.QtCore import QStandardPaths, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from sitecontroller.domain.errors import OperatingError
 from sitecontroller.domain.views import TransactionView
+from ui import saving
 from ui.desk import Desk, Notice
 from ui.i18n.texts import translate
 from ui.models.sessions import columns
@@ -169,27 +168,18 @@ class SessionsScreen(Screen):
         self.desk.spawn(self.write_receipt(key, Path(folder) / f"receipt-{key}.pdf", shown=True))
 
     def _save_receipt(self, key: str) -> None:
-        dialog = QFileDialog(self, translate("Sessions", "Save the receipt"), QDir.homePath())
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("pdf")
-        dialog.selectFile(f"receipt-{key}.pdf")
-        dialog.fileSelected.connect(
-            lambda path: self.desk.spawn(self.write_receipt(key, Path(path), shown=False))
+        title = translate("Sessions", "Save the receipt")
+        saving.ask_where(
+            self,
+            title,
+            f"receipt-{key}.pdf",
+            lambda path: self.desk.spawn(self.write_receipt(key, path, shown=False)),
         )
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
 
     async def write_receipt(self, key: str, path: Path, *, shown: bool) -> None:
         """Fetch a receipt and write it to `path`; `shown`: open it, too."""
         pdf = await self.desk.api.receipt_pdf(key)
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, path.write_bytes, pdf)
-        except OSError as error:
-            text = translate("Sessions", "The receipt can't be written: {reason}")
-            raise OperatingError(
-                text.format(reason=error.strerror),
-                remedy=translate("Sessions", "Choose another folder, or free some space"),
-            ) from error
+        await saving.write(path, pdf)
         if shown:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
         self.desk.notice(

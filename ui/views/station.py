@@ -86,6 +86,10 @@ class StationScreen(Screen):
         row.addWidget(self._back)
         row.addLayout(names, 1)
         row.addWidget(self._state)
+        self._service = button(translate("Station", "Service ›"))
+        self._service.setAccessibleName(translate("Station", "Service"))
+        self._service.clicked.connect(lambda: self.desk.service_wanted.emit(self.station_id))
+        row.addWidget(self._service)
         return row
 
     def _left(self) -> QWidget:

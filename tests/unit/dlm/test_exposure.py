@@ -1,5 +1,10 @@
 """What may be drawn while commands are on their way."""
 
+import random
+
+import pytest
+
+from sitecontroller.dlm import exposure as rules
 from sitecontroller.dlm.exposure import CANDIDATES_MAX, NOT_SENT, Exposure, Sent
 
 REACTION_S = 10.0
@@ -109,3 +114,57 @@ def test_no_evidence_never_grows_without_bound_nor_forgets_the_worst() -> None:
         exposure = exposure.send(Sent(number, 6 + number % 5, number))
     assert len(exposure.possible) == CANDIDATES_MAX
     assert exposure.most_a(100) == 20
+
+
+def test_a_lapsed_lease_does_not_come_back_when_old_limits_are_merged() -> None:
+    """A limit of an earlier controller counted again, without an end, once eight newer ones had
+    been sent; the next decrease then ended a session that obeyed."""
+    exposure = Exposure(0.0, (Sent(NOT_SENT, 63.0, 0.0, ends_s=312.0),))
+    exposure = exposure.restart(320.0)
+    for number in range(1, 9):
+        exposure = exposure.send(Sent(number, 10.0 + number, 320.0 + number))
+    assert exposure.most_a(330.0) == 18.0
+
+
+def test_of_two_limits_that_may_both_hold_the_higher_stands_until_the_later_end() -> None:
+    exposure = Exposure(6.0, (Sent(1, 32.0, 0.0, ends_s=100.0), Sent(2, 16.0, 1.0, ends_s=300.0)))
+    for number in range(3, 10):
+        exposure = exposure.send(Sent(number, 6.0, 1.0 + number, ends_s=310.0))
+    assert exposure.most_a(200.0) == 32.0
+    assert exposure.most_a(320.0) == 6.0
+
+
+def test_a_limit_is_not_forgotten_while_its_fallback_is_in_doubt() -> None:
+    """A doubted fallback counts at the station's maximum, hid a limit that held, and took it away
+    when it was confirmed."""
+    doubted = charging_at(16).restart(1.0).with_fallback(32.0)
+    for number in range(2, 12):
+        doubted = doubted.send(Sent(number, 6.0, float(number), taken=False))
+    assert doubted.with_fallback(6.0).most_a(20.0) == 16.0
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_however_few_limits_are_kept_none_counts_lower(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(seed)
+    few = many = Exposure(6.0)
+    for number in range(1, 60):
+        now_s = 4.0 * number
+        limit_a = chance.choice([None, 0.0, 6.0, 10.0, 16.0, 32.0])
+        ends_s = None if limit_a is None else chance.choice([None, now_s + 100, now_s + 30])
+        sent = Sent(number, limit_a, now_s, ends_s, taken=chance.random() < 0.7)
+        monkeypatch.setattr(rules, "CANDIDATES_MAX", 1000)
+        many = many.send(sent)
+        monkeypatch.setattr(rules, "CANDIDATES_MAX", CANDIDATES_MAX)
+        few = few.send(sent)
+        if chance.random() < 0.15:
+            few, many = (each.restart(now_s).with_fallback(32.0) for each in (few, many))
+        elif chance.random() < 0.3:
+            few, many = (each.with_fallback(6.0) for each in (few, many))
+        if chance.random() < 0.05:
+            drawn_a = chance.choice([0.0, 6.0, 16.0])
+            few, many = (each.measured(drawn_a, now_s, REACTION_S) for each in (few, many))
+        for at_s in (now_s, now_s + 50, now_s + 200):
+            assert few.most_a(at_s) >= many.most_a(at_s)
+            assert few.with_fallback(0.0).most_a(at_s) >= many.with_fallback(0.0).most_a(at_s)

@@ -100,8 +100,12 @@ class Profiles:
     fallback_a: float | None = None
     limit_a: float | None = None
     limit_ends_s: float | None = None
+    priority_a: float | None = None
+    """What it charges with priority by, whatever it is told."""
 
     def offer_a(self, maximum_a: float, now_s: float) -> float:
+        if self.priority_a is not None:
+            return min(maximum_a, self.priority_a)
         leased = self.limit_a is not None and (
             self.limit_ends_s is None or now_s < self.limit_ends_s
         )
@@ -122,6 +126,17 @@ class FakeStation:
         self.connected = False
         self.profiles = {evse.evse_id: Profiles() for evse in station.evses}
         self.calls: list[tuple[float, str, Any]] = []
+        self.holds_leases = True
+        self.takes_higher = True
+
+    def may_raise(self, evse_id: int) -> bool:
+        return self.takes_higher
+
+    def limit_obeyed(self, evse_id: int) -> None:
+        """Nothing follows: it knows one way only."""
+
+    def limit_disobeyed(self, evse_id: int) -> None:
+        """Nothing follows: it knows one way only."""
 
     async def _call(self, name: str, argument: Any) -> None:
         self.calls.append((self.site.now_s, name, argument))
@@ -329,7 +344,11 @@ class Site:
         self.plant.outlets[key].plug(Car(model, soc))
 
     def begin(
-        self, key: EvseKey, status: AuthorizationStatus = AuthorizationStatus.ACCEPTED
+        self,
+        key: EvseKey,
+        status: AuthorizationStatus = AuthorizationStatus.ACCEPTED,
+        *,
+        told_late_s: float = 0.0,
     ) -> None:
         self._numbers += 1
         now = self.clock.now()
@@ -341,7 +360,7 @@ class Site:
             station_transaction_id=str(self._numbers),
             state=TransactionState.ACTIVE,
             authorization_status=status,
-            started_at=now,
+            started_at=now - timedelta(seconds=told_late_s),
             start_received_at=now,
         )
         self.running[key] = transaction

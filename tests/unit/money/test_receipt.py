@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from sitecontroller.domain.errors import InvalidInput, NoTariff
+from sitecontroller.domain.errors import Conflict, InvalidInput, NoTariff
 from sitecontroller.domain.receipt import ReceiptDocument
 from sitecontroller.domain.tariff import Tariff
 from sitecontroller.domain.transaction import TransactionFlag
 from sitecontroller.printing.pdf import receipt_pdf
 from sitecontroller.printing.texts import languages, texts
+from sitecontroller.services.picture import running_price
 from sitecontroller.wire import from_json, to_json
 from tests.unit.money.cases import charged, energy, fee, receipt, tariff, tariffs
 
@@ -33,6 +34,15 @@ def printed(document: ReceiptDocument, language: str = "en", *, copy: bool = Fal
 def test_a_transaction_without_a_price_gets_no_receipt() -> None:
     with pytest.raises(NoTariff):
         receipt(charged(None))
+
+
+def test_a_session_that_waits_for_a_person_shows_no_price_and_says_so_instead_of_a_receipt() -> (
+    None
+):
+    doubtful = replace(charged(USUAL), price=None)
+    assert running_price(doubtful) is None
+    with pytest.raises(Conflict, match="energy is unknown or can't be right"):
+        receipt(doubtful)
 
 
 @given(tariffs, st.floats(0, 500_000))

@@ -1,6 +1,7 @@
 """Meter values of stations as readings: units, phases, contexts, defaults."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sitecontroller.domain.metering import MeterReading, ReadingContext, TimeQuality
-from sitecontroller.domain.topology import Evse, PhaseMap, Supply
+from sitecontroller.domain.topology import Evse, LimitUnit, PhaseMap, Supply
 from sitecontroller.ocpp.measurands import RegisterCheck, read_meter_values
 
 RECEIVED = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
@@ -168,9 +169,26 @@ def test_a_single_phase_evse_has_one_conductor_whatever_it_calls_it(
     assert one(*sampled, on=evse("L2")).current_a == (None, 15, None)
 
 
-def test_a_total_current_of_three_phases_is_not_spread() -> None:
-    reading = one({"value": "30", "measurand": "Current.Import"}, {"value": "5"})
-    assert reading.current_a == (None, None, None)
+def test_a_current_without_a_phase_is_the_most_that_any_phase_carries() -> None:
+    reading = one({"value": "15", "measurand": "Current.Import"}, {"value": "5"})
+    assert reading.current_a == (15, 15, 15)
+
+
+@pytest.mark.parametrize(
+    ("power_w", "current_a"),
+    [
+        ("4600", (6, 6, 6)),  # MicroOcpp cuts 6.66 A to 6
+        ("1380", (None, 6, None)),  # one phase, or the sum of three
+        (None, (None, 6, None)),
+    ],
+)
+def test_an_outlet_told_in_watts_is_on_all_phases_only_if_its_power_says_so(
+    power_w: str | None, current_a: tuple[float | None, ...]
+) -> None:
+    outlet = replace(evse("L2L3L1"), limit_unit=LimitUnit.W)
+    power = [] if power_w is None else [{"value": power_w, "measurand": "Power.Active.Import"}]
+    reading = one({"value": "6", "measurand": "Current.Import"}, *power, on=outlet)
+    assert reading.current_a == current_a
 
 
 def test_a_power_by_phases_is_summed_when_all_are_there() -> None:

@@ -224,6 +224,8 @@ def test_q52_a_dc_stations_maximum_says_no_phases() -> None:
               [{"startPeriod": 0, "limit": 11_040}]}, 48, None),
         (DC, {"chargingRateUnit": "W", "chargingSchedulePeriod":
               [{"startPeriod": 0, "limit": 10_156.8}]}, 16, None),
+        (DC, {"chargingRateUnit": "A", "chargingSchedulePeriod":
+              [{"startPeriod": 0, "limit": 10}]}, None, None),
         (AC, {"chargingRateUnit": "A", "chargingSchedulePeriod": []}, None, None),
         (AC, {"chargingRateUnit": "A", "chargingSchedulePeriod":
               [{"startPeriod": 60, "limit": 6}]}, None, None),
@@ -245,3 +247,12 @@ def test_watts_without_phases_count_for_those_the_limit_was_sent_for() -> None:
     periods = [{"startPeriod": 0, "limit": 11_040}]
     schedule = {"chargingRateUnit": "W", "chargingSchedulePeriod": periods}
     assert profiles.parse_composite({}, schedule, AC, 3).current_a == pytest.approx(16)
+
+
+def test_watts_count_for_the_phases_they_were_sent_for_whatever_the_station_says() -> None:
+    """A car on one phase may take all of them there: 1380 W are 6 A, not 2 A."""
+    periods = [{"startPeriod": 0, "limit": 1_380, "numberPhases": 3}]
+    schedule = {"chargingRateUnit": "W", "chargingSchedulePeriod": periods}
+    for phase_count, current_a in ((None, 6.0), (1, 6.0), (3, 2.0)):
+        found = profiles.parse_composite({}, schedule, WATTS, phase_count)
+        assert found.current_a == pytest.approx(current_a)

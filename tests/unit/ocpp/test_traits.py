@@ -52,6 +52,16 @@ def test_q09_q14_a_models_own_rhythm_goes_before_the_sites(monkeypatch: pytest.M
     row = {
         "vendor": "Slow", "ping_interval_s": 240, "command_pause_s": 2.0, "source": "a manual"
     }  # fmt: skip
-    monkeypatch.setattr(quirks, "_rows", lambda: check_rows([row]))
+    monkeypatch.setattr(quirks, "load_rows", lambda _own: check_rows([row]))
     found = traits("Slow")
     assert (found.ping_interval_s, found.command_gap_s) == (240, 2.0)
+
+
+def test_a_fault_in_the_file_of_models_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "sitecontroller.ocpp.traits.load_rows", lambda _own: check_rows([{"vendor": "X"}])
+    )
+    with pytest.raises(AssertionError, match="no source"):
+        traits_of({}.get, OcppSettings())

@@ -25,6 +25,7 @@ from sitecontroller.services import actions
 from sitecontroller.services.actions import ActionService
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
+from sitecontroller.services.desk import Desk
 from sitecontroller.services.onboarding import Admission
 from sitecontroller.storage.store import Store
 from tests.contract.fakes import HandClock
@@ -71,6 +72,9 @@ class EagerLink:
         return self.answer
 
 
+IDLE = SimpleNamespace(evses={}, record=SimpleNamespace(boot=None))
+
+
 @dataclass
 class Scene:
     actions: ActionService
@@ -114,19 +118,30 @@ def scene(run, tmp_path, monkeypatch):
         async def reject(command: RejectStation) -> None:
             rejected.append(command.station_id)
 
+        async def nothing(*_: object) -> None:
+            pass
+
         async def make_room(*_: object) -> None:
             pass
 
         service = ActionService(
-            store,
-            clock,
-            publisher,
-            background,
-            SimpleNamespace(state=lambda _: object(), link=lambda _: link),
-            SimpleNamespace(find=lambda _: RUNNING),
-            alarms,
+            Desk(
+                config=None,
+                store=store,
+                clock=clock,
+                publisher=publisher,
+                background=background,
+                workshop=None,
+                stations=SimpleNamespace(
+                    state=lambda _: IDLE, link=lambda _: link, remembered=nothing
+                ),
+                transactions=SimpleNamespace(find=lambda _: RUNNING),
+                alarms=alarms,
+                load=None,
+                trust=None,
+            ),
             SimpleNamespace(admit=admit, reject=reject),
-            make_room,
+            SimpleNamespace(make_room=make_room, hold=lambda *_: None),
         )
         publisher.subscribe(told.append)
         try:

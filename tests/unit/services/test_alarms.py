@@ -66,6 +66,16 @@ def test_a_standing_alarm_is_told_once(scene):
     scene(play)
 
 
+def test_the_log_ends_an_alarms_sentence_once(scene, caplog):
+    async def play(alarms, told, restarted):
+        alarms.raise_(
+            "firmware-failed", "CP-01", station="CP-01", result="Failed: the file was not there."
+        )
+        assert "Failed: the file was not there. Do: " in caplog.text
+
+    scene(play)
+
+
 def test_an_alarm_that_is_over_stays_until_it_was_seen(scene):
     async def play(alarms, told, restarted):
         alarms.raise_("meter-stale", "grid")
@@ -160,8 +170,9 @@ FADING = [code for code, row in sorted(ALARMS.items()) if row.ends_after_s is no
 
 
 def test_events_and_what_nobody_reports_the_end_of_are_marked():
-    assert {"transaction-review", "remote-start-unanswered", "receipt-differs"} == set(EVENTS)
-    assert {"duplicate-station", "component-restarted"} == set(FADING)
+    seen = {"transaction-review", "remote-start-unanswered", "receipt-differs", "station-notice"}
+    assert seen <= set(EVENTS)
+    assert {"duplicate-station", "component-restarted", "login-refused"} == set(FADING)
 
 
 @pytest.mark.parametrize("code", EVENTS)

@@ -10,7 +10,9 @@ from sitecontroller.domain.authorization import (
     IdTokenType,
     TokenRecord,
 )
+from sitecontroller.domain.topology import Topology
 from sitecontroller.domain.transaction import Transaction, TransactionState
+from sitecontroller.publisher import Publisher
 from sitecontroller.services.authorization import AuthorizationService
 from sitecontroller.storage.store import Store
 from tests.contract.fakes import START, HandClock
@@ -50,7 +52,9 @@ def decided(run, tmp_path):
                 await store.commit(lambda tx: tx.put_token(card))
             for transaction in transactions:
                 await store.commit(lambda tx, row=transaction: tx.add_transaction(row))
-            service = AuthorizationService(store, HandClock(), make_room)
+            service = AuthorizationService(
+                Topology({}, {}, {}), store, HandClock(), Publisher(), make_room
+            )
             answer = await service.authorize("CP-01", IdToken(shown))
             return answer.status, room_for
         finally:

@@ -7,6 +7,7 @@ import pytest
 
 from sitecontroller.domain.commands import AcceptStation, RejectStation
 from sitecontroller.domain.errors import CallTimeout, InvalidInput, NotFound
+from sitecontroller.domain.security import Login
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import ChargingStation, Circuit, Evse, Topology
 from sitecontroller.ports import CallAnswer
@@ -84,7 +85,7 @@ class Site:
         return new
 
     async def login(self, password="", station_id="NEW-1"):
-        return await self.stations.authenticate(station_id, password.encode(), ADDRESS)
+        return await self.stations.authenticate(Login(station_id, ADDRESS, password.encode()))
 
 
 @pytest.fixture

@@ -27,10 +27,13 @@ from sitecontroller.domain.transaction import (
     TransactionUpdated,
 )
 from sitecontroller.domain.views import EvseActivity
+from sitecontroller.pki.reader import Reader
+from sitecontroller.pki.sources import AllowedSources
 from sitecontroller.ports import StationRecord
 from sitecontroller.services.assembly import SiteServices, assemble
 from sitecontroller.services.background import Background
 from sitecontroller.services.picture import Picture
+from sitecontroller.services.trust import Trust
 from sitecontroller.storage.store import Store
 from tests.contract.fakes import HandClock
 
@@ -38,6 +41,7 @@ STATIONS = ("CP-1", "CP-2", "CP-3")
 EVSES = (1, 2)
 STEPS = 200
 CARD = "04A1B2C3"
+TRUST = Trust(None, Reader(), AllowedSources(()))
 
 
 class CarPark:
@@ -71,6 +75,8 @@ class CarPark:
             version=OcppVersion.V16,
             generation=self._connections,
             clock_offset_s=0.0,
+            holds_leases=True,
+            supports=lambda _: False,
         )
         self._links[key.station_id] = link
         await self._services.stations.connected(link, "10.0.0.1")
@@ -180,7 +186,9 @@ async def compare_at_every_step(directory: Path, seed: int) -> Counter[tuple[str
         await store.commit(lambda tx, record=record: tx.put_station(record))
     await store.commit(lambda tx: tx.put_token(TokenRecord(CARD, IdTokenType.ISO14443)))
     try:
-        services = await assemble(config, store, clock, background, b"pepper")
+        services = await assemble(
+            config, store, clock, background, SimpleNamespace(), b"pepper", TRUST
+        )
         picture = Picture(config, services, version="1")
         car_park, seen = CarPark(Random(seed), clock, services), Counter[tuple[str, Any]]()
         for _ in range(STEPS):

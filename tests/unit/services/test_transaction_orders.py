@@ -1,6 +1,7 @@
 """However a station's reports are shuffled and doubled: one session, at the right price."""
 
 import asyncio
+import dataclasses
 import itertools
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitecontroller.domain.authorization import IdToken, IdTokenType, TokenRecord
+from sitecontroller.domain.authorization import (
+    AuthorizationStatus,
+    IdToken,
+    IdTokenType,
+    TokenRecord,
+)
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.rating import rate
 from sitecontroller.domain.station import StationTime
@@ -19,6 +25,7 @@ from sitecontroller.domain.topology import Topology
 from sitecontroller.domain.transaction import (
     Transaction,
     TransactionEnded,
+    TransactionFlag,
     TransactionReport,
     TransactionStarted,
     TransactionUpdated,
@@ -29,7 +36,7 @@ from sitecontroller.storage.store import Store
 
 BEGAN_AT = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 HEARD_AT = BEGAN_AT + timedelta(hours=3)
-CARD = IdToken("CARD0001")
+CARD, OTHER, BLOCKED = IdToken("CARD0001"), IdToken("CARD0002"), IdToken("BLOCKED1")
 NOWHERE = Topology({}, {}, {})
 TARIFF = Tariff(
     "t", 1, "Standard", "EUR",
@@ -67,7 +74,9 @@ def play(folder: Path, reports: list[TransactionReport]) -> list[Transaction]:
 
 
 def _begin(tx: UnitOfWork) -> None:
-    tx.put_token(TokenRecord(CARD.id_token, IdTokenType.ISO14443, transactions_max=None))
+    for card in (CARD, OTHER):
+        tx.put_token(TokenRecord(card.id_token, IdTokenType.ISO14443, transactions_max=None))
+    tx.put_token(TokenRecord(BLOCKED.id_token, IdTokenType.ISO14443, blocked=True))
     if tx.tariff_at(HEARD_AT) is None:
         tx.add_tariff(TARIFF)
 
@@ -163,3 +172,25 @@ def test_16_starts_and_stops_without_ids_in_any_order_are_one_session(
     assert not row.active
     assert row.energy_wh == energy_wh
     assert row.price == rate(TARIFF, Decimal(energy_wh))
+
+
+@given(
+    started=st.sampled_from([None, CARD, BLOCKED]),
+    shown=st.sampled_from([None, CARD, OTHER, BLOCKED]),
+    data=st.data(),
+)
+def test_2x_whose_session_it_is_does_not_depend_on_the_order_of_its_events(
+    folder, started, shown, data
+):
+    def told(order: list[int]) -> tuple[IdToken | None, AuthorizationStatus, bool]:
+        start, update, end = honest_201(next(stations), [0, 1_000, 5_000])
+        assert isinstance(start, TransactionStarted)
+        assert isinstance(update, TransactionUpdated)
+        start = dataclasses.replace(start, id_token=started)
+        update = dataclasses.replace(update, id_token=shown)
+        (row,) = play(folder, [(start, update, end)[number] for number in order])
+        assert row.energy_wh == 5_000
+        assert row.price is not None
+        return row.id_token, row.authorization_status, TransactionFlag.REFUSED_TOKEN in row.flags
+
+    assert told(data.draw(st.permutations(range(3)))) == told([0, 1, 2])

@@ -5,7 +5,10 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sitecontroller.storage import redaction
 from sitecontroller.storage.redaction import REDACTED, Redaction
 
 SECRET = "c4n4ry-c4n4ry-c4n4ry"
@@ -22,6 +25,18 @@ SECRET_FRAMES: list[Any] = [
                     "attributeValue": SECRET,
                     "component": {"name": "SecurityCtrlr"},
                     "variable": {"name": "BasicAuthPassword"},
+                }
+            ]
+        },
+    ],
+    [
+        *(2, "1", "NotifyReport"),
+        {
+            "reportData": [
+                {
+                    "component": {"name": "SecurityCtrlr"},
+                    "variable": {"name": "BasicAuthPassword"},
+                    "variableAttribute": [{"value": SECRET, "mutability": "WriteOnly"}],
                 }
             ]
         },
@@ -109,3 +124,8 @@ def test_a_malicious_frame_costs_no_more_than_its_length(text: str) -> None:
     began = time.process_time()
     Redaction().redacted(text)
     assert time.process_time() - began < 5, "linear takes some ms, quadratic a minute"
+
+
+@given(st.from_regex(redaction._SUSPICIOUS))
+def test_the_quick_look_overlooks_nothing_suspicious(text: str) -> None:
+    assert any(hint in text.casefold() for hint in redaction._HINTS)

@@ -18,7 +18,9 @@ from sitecontroller.domain.authorization import (
     AuthorizationStatus,
     IdToken,
     IdTokenType,
+    TokenHolder,
     TokenRecord,
+    Whitelist,
 )
 from sitecontroller.domain.errors import Conflict, InvalidInput, NotFound
 from sitecontroller.domain.metering import MeterReading, ReadingContext, TimeQuality
@@ -341,6 +343,55 @@ def test_a_token_is_found_in_any_spelling_and_keeps_its_place(tx: UnitOfWork) ->
     assert tx.delete_token("abc")
     assert not tx.delete_token("abc")
     assert tx.token("abc") is None
+
+
+def test_separators_count_in_a_card_number_and_not_in_a_contract(tx: UnitOfWork) -> None:
+    tx.put_token(TokenRecord("12-34", IdTokenType.KEY_CODE))
+    tx.put_token(TokenRecord("AB12", IdTokenType.ISO14443))
+    tx.put_token(TokenRecord("DE-8AA-C1", IdTokenType.E_MAID))
+    assert tx.token("1234") is None
+    assert tx.token("AB-12") is None
+    assert not tx.delete_token("AB-12")
+    assert tx.token("de8aac1") is not None
+    assert tx.delete_token("DE8AAC1")
+    assert tx.token("DE-8AA-C1") is None
+
+
+def test_tokens_are_found_by_their_holder_and_by_what_stations_may_do(tx: UnitOfWork) -> None:
+    for name, holder, whitelist in (
+        ("anna", TokenHolder.STAFF, Whitelist.NEVER),
+        ("bert", TokenHolder.RESIDENT, Whitelist.ALWAYS),
+        ("cleo", TokenHolder.GUEST, Whitelist.ALLOWED),
+        ("dora", TokenHolder.STAFF, Whitelist.ALWAYS),
+    ):
+        kind = IdTokenType.ISO14443
+        tx.put_token(TokenRecord(name, kind, holder=holder, whitelist=whitelist))
+    for name, fields in (("old", {"expires_at": NOON}), ("lost", {"blocked": True})):
+        tx.put_token(TokenRecord(name, IdTokenType.ISO14443, **fields))
+    assert [t.id_token for t in tx.tokens_of(TokenHolder.STAFF, 9)] == ["anna", "dora"]
+    assert [t.id_token for t in tx.whitelisted_tokens(NOON, 9)] == ["bert", "dora"]
+    assert [t.id_token for t in tx.whitelisted_tokens(NOON, 1)] == ["bert"]
+
+
+def test_cards_are_told_by_when_they_last_charged(tx: UnitOfWork) -> None:
+    for number, (card, station_id, second) in enumerate(
+        (("Ann", "CP-01", 0), ("bob", "CP-02", 10), ("ANN", "CP-01", 20), ("cleo", "CP-01", -50))
+    ):
+        tx.add_transaction(
+            a_transaction(
+                f"T{number}",
+                station_id=station_id,
+                id_token=IdToken(card),
+                started_at=NOON + timedelta(seconds=second),
+                state=TransactionState.ENDED,
+            )
+        )
+    for card in ("Ann", "Bob", "Cleo"):
+        tx.put_token(TokenRecord(card, IdTokenType.ISO14443, blocked=card != "Ann"))
+    assert tx.recent_cards("CP-01", NOON - timedelta(minutes=1), 9) == ["ann", "cleo"]
+    assert tx.recent_cards("CP-01", NOON - timedelta(minutes=1), 1) == ["ann"]
+    assert [card.id_token for card in tx.blocked_and_seen(NOON, 9)] == ["Bob"]
+    assert [card.id_token for card in tx.blocked_and_seen(at_ms(-60_000), 9)] == ["Bob", "Cleo"]
 
 
 def test_the_tariff_in_force_is_the_last_that_became_valid(tx: UnitOfWork) -> None:

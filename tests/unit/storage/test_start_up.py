@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 
+from sitecontroller.domain.authorization import IdTokenType, TokenHolder, TokenRecord, Whitelist
 from sitecontroller.domain.errors import StoreUnavailable
 from sitecontroller.storage import Store, backup, startup
+from sitecontroller.storage.engine import connect, migration_engine
+from sitecontroller.storage.unit_of_work import UnitOfWork
 from tests.unit.storage.examples import Run, StandingClock, a_transaction, opened, query, tell
 
 
@@ -200,6 +204,7 @@ def test_a_schema_change_makes_a_backup_first(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "site.db"
+    today = startup.latest_revision()
     steps: list[str] = []
 
     class Scripts:
@@ -210,10 +215,10 @@ def test_a_schema_change_makes_a_backup_first(
             return Scripts()
 
         def get_current_head(self) -> str:
-            return "0002"
+            return "9999"
 
         def walk_revisions(self) -> Any:
-            return [type("Revision", (), {"revision": name}) for name in ("0002", "0001")]
+            return [type("Revision", (), {"revision": name}) for name in ("9999", today)]
 
     async def scenario() -> None:
         async with opened(path) as store:
@@ -227,6 +232,30 @@ def test_a_schema_change_makes_a_backup_first(
 
     run(scenario())
     assert steps == ["site-000001"], "the backup was there when the revisions ran"
+
+
+def test_cards_from_before_holders_were_known_are_guests_a_station_may_accept(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "site.db"
+    configuration = startup._configuration()
+    with migration_engine(path).begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "0002")
+        connection.exec_driver_sql(
+            "INSERT INTO token VALUES (7, 'abc', 'Abc', 'ISO14443', 'Ann', 'P', 0, NULL, 1)"
+        )
+    startup.upgrade(path)
+    with closing(connect(path)) as connection:
+        card = UnitOfWork(connection).token("abc")
+    assert card == TokenRecord(
+        "Abc",
+        IdTokenType.ISO14443,
+        "Ann",
+        "P",
+        holder=TokenHolder.GUEST,
+        whitelist=Whitelist.ALWAYS,
+    )
 
 
 def test_a_second_program_with_the_file_open_is_named(

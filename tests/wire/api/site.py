@@ -227,7 +227,7 @@ def operation_of(path: str) -> str:
         "action": "Reset",
         "command_id": "C1",
     }
-    return re.sub(r"\{(\w+)\}", lambda found: examples[found[1]], path)
+    return re.sub(r"\{(\w+)\}", lambda found: examples.get(found[1], "X1"), path)
 
 
 def evse_view(station_id: str, evse_id: int) -> EvseView:

@@ -8,9 +8,11 @@ import httpx
 
 from sitecontroller.api.app import build_api
 from sitecontroller.api.openapi import openapi_text
+from sitecontroller.api.words import field_words
 from tests.wire.api.site import TOKEN, URL, FakeSite, api
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
+_REFERENCE = re.compile(r"#/components/schemas/([^\"]+)")
 EXTERNAL = re.compile(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""")
 
 
@@ -32,6 +34,67 @@ def test_the_description_refers_to_nothing_it_lacks():
     text = openapi_text()
     schemas = json.loads(text)["components"]["schemas"]
     assert set(re.findall(r"#/components/schemas/([^\"]+)", text)) <= set(schemas)
+
+
+def test_every_field_of_a_request_says_what_it_means():
+    document = json.loads(openapi_text())
+    schemas = document["components"]["schemas"]
+    asked = [
+        operation["requestBody"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        if "requestBody" in operation
+    ]
+    names: set[str] = set()
+    while found := set(_REFERENCE.findall(json.dumps(asked))) - names:
+        names |= found
+        asked = [schemas[name] for name in found]
+    silent = [
+        f"{name}.{field}"
+        for name in sorted(names)
+        for field, property_ in schemas[name].get("properties", {}).items()
+        if "description" not in property_
+    ]
+    assert len(names) > 40
+    assert not silent, "put them into sitecontroller/api/fields.toml"
+
+
+def test_every_parameter_of_a_request_says_what_it_means():
+    document = json.loads(openapi_text())
+    silent = [
+        (path, parameter["name"])
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+        if "description" not in parameter and "description" not in parameter["schema"]
+    ]
+    assert not silent, "put them into sitecontroller/api/fields.toml"
+
+
+def test_a_figure_of_an_answer_says_its_unit():
+    schemas = json.loads(openapi_text())["components"]["schemas"]
+    assert schemas["ChargingNeeds"]["properties"]["energy_wh"]["description"] == "In Wh"
+    assert schemas["LogJobView"]["properties"]["size_bytes"]["description"] == "In bytes"
+
+
+def test_an_operation_is_headed_byfield_words():
+    document = json.loads(openapi_text())
+    settings = document["paths"]["/v1/stations/{station_id}/settings"]
+    assert settings["get"]["summary"] == "Settings"
+    assert settings["put"]["summary"] == "Set Variables"
+
+
+def test_no_words_are_kept_for_what_is_not_there():
+    document = json.loads(openapi_text())
+    headings = {
+        operation["summary"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+    }
+    types = {
+        re.sub(r"Body$|-(Input|Output)$", "", name) for name in document["components"]["schemas"]
+    }
+    assert set(field_words()) <= {"any", "units"} | headings | types
 
 
 def test_the_docs_page_and_all_it_loads_come_from_here_without_a_token(run):

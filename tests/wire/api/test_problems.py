@@ -38,6 +38,23 @@ def test_an_error_of_the_controller_keeps_its_code_status_and_words(run, code):
     assert problem["errors"] == [{"field": "a.b", "message": "wet"}]
 
 
+def test_an_error_that_names_fields_says_at_least_to_correct_them(run):
+    site = FakeSite()
+    site.answer = InvalidInput("It rains", errors=(FieldError("a.b", "wet"),))
+    problem = assert_problem(send(run, START, site, json={"id_token": "A"}), 422, "invalid-input")
+    assert problem["remedy"] == "Correct the named fields and send it again"
+
+
+def test_what_is_wrong_with_a_field_is_said_in_words_for_people(run):
+    path = "/v1/stations/CP-01/reservations"
+    body = {"id_token": "A", "ends_at": "2026-03-01T12:00:00", "evse": 1}
+    problem = assert_problem(send(run, path, json=body), 422, "invalid-input")
+    assert problem["errors"] == [
+        {"field": "ends_at", "message": "'2026-03-01T12:00:00' names no time zone"},
+        {"field": "evse", "message": "This request has no such field"},
+    ]
+
+
 def test_a_callerror_of_the_station_is_passed_on_whole(run):
     site = FakeSite()
     site.answer = CallRefused("NotImplemented", "No such thing", {"hint": 1})

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from sitecontroller.clock import SystemClock
 from sitecontroller.config import OcppSettings
 from sitecontroller.domain.ids import fold
+from sitecontroller.domain.security import Login
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import ChargingStation
 from sitecontroller.ocpp.commands import Priority
@@ -59,10 +60,8 @@ class Stations:
     def find(self, station_id: str) -> ChargingStation | None:
         return self.known.get(fold(station_id))
 
-    async def authenticate(
-        self, station_id: str, password: bytes | None, address: str
-    ) -> LoginVerdict:
-        if self.find(station_id) is not None and password == PASSWORD:
+    async def authenticate(self, login: Login) -> LoginVerdict:
+        if self.find(login.station_id) is not None and login.password == PASSWORD:
             return LoginVerdict.ACCEPTED
         return LoginVerdict.COMMISSIONING if self.commissioning else LoginVerdict.REFUSED
 
@@ -78,6 +77,9 @@ class Stations:
     async def warn(self, station_id: str, warning: str) -> None:
         if (station_id, warning) not in self.warnings:
             self.warnings.append((station_id, warning))
+
+    def tls_failed(self, address: str, reason: str) -> None:
+        pass
 
     def duplicate_refused(self, station_id: str, address: str) -> None:
         self.duplicates.append((station_id, address))
@@ -235,6 +237,7 @@ async def running_site(
     config: OcppSettings | None = None,
     traits: Callable[[str], LinkTraits] | None = None,
     limits: DoorLimits | None = None,
+    authority: Any = None,
 ) -> AsyncIterator[Site]:
     stations, journal, dialects = Stations(*(station_ids or ("CP01",))), Journal(), []
 
@@ -250,6 +253,7 @@ async def running_site(
         SystemClock(),
         traits=traits,
         limits=limits,
+        authority=authority,
     )
     port = await server.start()
     try:

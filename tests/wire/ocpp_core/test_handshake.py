@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from sitecontroller.config import OcppSettings
+from sitecontroller.domain.security import Login
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import ChargingStation
 from sitecontroller.ocpp.door import Allowance, DoorLimits
@@ -106,7 +107,8 @@ def test_q03_a_site_may_insist_on_a_subprotocol(run):
         ("ocpp1.6, ocpp2.0.1", "ocpp2.0.1", "2.0.1"),
         ("ocpp2.0.1, ocpp1.6", "ocpp2.0.1", "2.0.1"),
         ("ocpp1.6, ocpp1.6", "ocpp1.6", "1.6"),
-        ("ocpp2.1, ocpp1.6", "ocpp1.6", "1.6"),
+        ("ocpp2.1, ocpp1.6", "ocpp2.1", "2.1"),
+        ("ocpp3.0, ocpp1.6", "ocpp1.6", "1.6"),
         ("ocpp1.6\r\nSec-WebSocket-Protocol: ocpp2.0.1", "ocpp2.0.1", "2.0.1"),
         ("ocpp1.6\r\nSec-WebSocket-Protocol: ocpp1.6", "ocpp1.6", "1.6"),
     ],
@@ -239,11 +241,9 @@ def test_q07_a_password_is_bytes(run):
         async with running_site() as site:
             seen = []
 
-            async def authenticate(station_id, password, address):
-                seen.append(password)
-                return await type(site.stations).authenticate(
-                    site.stations, station_id, PASSWORD, address
-                )
+            async def authenticate(login):
+                seen.append(login.password)
+                return await type(site.stations).authenticate(site.stations, login)
 
             site.stations.authenticate = authenticate
             binary = bytes(range(256))
@@ -281,7 +281,7 @@ def test_q11_every_failed_login_takes_the_same_time(run):
 
             async def slow(*_):
                 await asyncio.sleep(0.2)
-                return await type(site.stations).authenticate(site.stations, "", None, "")
+                return await type(site.stations).authenticate(site.stations, Login("CP99"))
 
             took = []
             for authenticate in (site.stations.authenticate, slow):

@@ -1,14 +1,16 @@
-"""Criteria for transactions of OCPP 2.0.1: TransactionEvents late, doubled, missing, bare."""
+"""Criteria for transactions of OCPP 2.0.1 and 2.1: events late, doubled, missing, bare."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from sitecontroller.domain.commands import StopTransaction
+from sitecontroller.domain.errors import Unsupported
 from sitecontroller.domain.transaction import TransactionFlag, TransactionState
 from tests.support import eventually
 from tests.wire.charger import Charger
-from tests.wire.site import TestSite, boot201, instant, running_site
+from tests.wire.site import TestSite, boot16, boot201, instant, running_site
 
 START_AT = datetime.now(UTC) - timedelta(minutes=60)
 MINUTES_APART = 10
@@ -44,12 +46,12 @@ def event(
     return payload
 
 
-@pytest.fixture
-def scene(run, tmp_path):
-    """`scene(play)` runs `await play(site, charger)` with one booted 2.0.1 charger."""
+@pytest.fixture(params=["2.0.1", "2.1"])
+def scene(request, run, tmp_path):
+    """`scene(play)` runs `await play(site, charger)` with one booted charger of 2.x."""
 
     async def staged(play):
-        async with running_site(tmp_path) as site, site.charger(version="2.0.1") as charger:
+        async with running_site(tmp_path) as site, site.charger(version=request.param) as charger:
             await boot201(charger)
             await play(site, charger)
 
@@ -97,6 +99,21 @@ def test_q34_a_gap_is_noted_asked_for_and_filled(scene):
         assert row.seq_no_missing == ()
         assert Flag.SEQUENCE_GAP not in row.flags
         assert row.meter_last_wh == 4000
+
+    scene(play)
+
+
+def test_q22_a_transaction_id_longer_than_allowed_is_said_back_as_it_was(scene):
+    long_id = "3f2504e0-4f89-11d3-9a0c-0305e82c3301-and-more"
+
+    async def play(site: TestSite, charger: Charger) -> None:
+        await charger.call("TransactionEvent", event("Started", 0, 1000, long_id))
+        await charger.call("TransactionEvent", event("Updated", 2, 4000, long_id))
+        await eventually(lambda: charger.asked_for("GetTransactionStatus"))
+        assert charger.asked_for("GetTransactionStatus")[0] == {"transactionId": long_id}
+        row = await site.row()
+        await site.site.controller.execute(StopTransaction(row.key))
+        assert charger.asked_for("RequestStopTransaction") == [{"transactionId": long_id}]
 
     scene(play)
 
@@ -274,3 +291,22 @@ def test_q34_events_beyond_the_counted_gap_are_taken(scene):
         assert 4000 in [reading.energy_import_wh for reading in readings]
 
     scene(play)
+
+
+def test_a_session_begun_over_2x_is_out_of_reach_once_the_charger_speaks_16(run, tmp_path):
+    """Whoever wants to stop it is told why."""
+
+    async def play() -> None:
+        async with running_site(tmp_path) as site:
+            async with site.charger(version="2.0.1") as before:
+                await boot201(before)
+                await before.call("TransactionEvent", event("Started", 0, 1000))
+            async with site.charger(version="1.6") as after:
+                await boot16(after)
+                row = await site.row()
+                with pytest.raises(Unsupported, match="another version of OCPP"):
+                    await site.site.controller.execute(StopTransaction(row.key))
+                assert not after.asked_for("RemoteStopTransaction")
+                assert (await after.call("Heartbeat", {}))["currentTime"]
+
+    run(play())

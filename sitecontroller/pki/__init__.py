@@ -1,0 +1,1 @@
+"""The site's own certificate authority, and what is read of other people's certificates."""

@@ -1,0 +1,1 @@
+"""The blocks of OCPP as a simulated station knows them, each in the words of every version."""

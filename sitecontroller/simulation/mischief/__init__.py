@@ -1,0 +1,1 @@
+"""How simulated stations misbehave, as real ones do: plain functions for the table in `quirks`."""

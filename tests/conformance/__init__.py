@@ -1,0 +1,1 @@
+"""Which tests prove which OCPP messages and conformance cases; `docs/ocpp-conformance.md`."""

@@ -1,0 +1,96 @@
+"""A station that takes no higher limit for a while (2.1, K01.FR.57), and one that asks itself."""
+
+from sitecontroller.dlm.exposure import Exposure, Sent
+from sitecontroller.services.load import LEASE_UNCERTAINTY_S
+from tests.unit.load.site import car, key, play
+from tests.unit.load.test_safety import both_charge, two_cars
+
+
+def test_a_station_that_bears_no_write_is_raised_later_and_lowered_at_once() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await site.settle()
+            station = site.stations["CP-01"]
+            site.charge(key(1), car())
+            await site.advance(15)
+            station.takes_higher = False
+            held_a = site.told_a(1)
+            assert held_a > 0
+            await site.advance(60)
+            assert site.told_a(1) == held_a
+            site.step_base("main", (33.0, 33.0, 33.0))
+            await site.advance(4)
+            assert site.told_a(1) < held_a
+            site.step_base("main", (0.0, 0.0, 0.0))
+            station.takes_higher = True
+            await site.advance(60)
+            assert site.told_a(1) > held_a
+
+    play(story())
+
+
+def test_a_lease_is_renewed_though_nothing_higher_is_taken() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await both_charge(site)
+            station = site.stations["CP-01"]
+            station.takes_higher = False
+            told_a, sent = site.told_a(1), len(station.limits())
+            await site.advance(200)
+            assert len(station.limits()) > sent
+            assert site.told_a(1) == told_a
+
+    play(story())
+
+
+def test_a_limit_that_a_station_asked_for_holds_for_a_lease_from_then_on() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await both_charge(site)
+            told_a = site.load.told_a(key(1))
+            assert told_a == site.told_a(1)
+            site.load.pulled(key(1), 300)
+            ends_s = site.now_s + 300 + LEASE_UNCERTAINTY_S
+            await site.kill()
+            await site.advance(300)
+            control = site.load._controls[key(1)]
+            assert control.exposure.most_a(ends_s - 1) >= told_a
+            assert control.exposure.most_a(ends_s + 1) == 0
+
+    play(story())
+
+
+def test_what_is_told_again_goes_out_though_nothing_changed() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await both_charge(site)
+            sent = len(site.stations["CP-01"].limits())
+            site.load.tell_again(key(1))
+            await site.advance(2)
+            assert len(site.stations["CP-01"].limits()) == sent + 1
+
+    play(story())
+
+
+def test_nobody_who_charges_nothing_is_told_anything() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await site.settle()
+            assert site.load.told_a(key(1)) is None
+            site.load.tell_again(key(1))
+            await site.advance(3)
+            assert site.stations["CP-01"].limits() == []
+
+    play(story())
+
+
+def test_an_extended_lease_is_never_shortened() -> None:
+    exposure = Exposure(6.0, (Sent(1, 16.0, 0.0, ends_s=500.0), Sent(2, None, 1.0)))
+    assert exposure.extended(400.0) == exposure
+    longer = exposure.extended(600.0)
+    assert [sent.ends_s for sent in longer.possible] == [600.0, None]

@@ -1,0 +1,448 @@
+"""OCPP 1.6's cases for a central system, as its compliance tool numbers them: the core, remote
+control, configuration and smart charging. Lists, reservations, files and security have theirs with
+the blocks they belong to.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sitecontroller.domain import commands
+from sitecontroller.domain.authorization import IdTokenType, TokenRecord
+from sitecontroller.domain.commands import CommandResult, CommandState, ResetType
+from sitecontroller.domain.topology import EvseKey
+from sitecontroller.domain.transaction import TransactionState
+from sitecontroller.ports import ChargingLimit
+from tests.support import eventually
+from tests.wire.charger import Charger
+from tests.wire.site import (
+    CARDS,
+    TestSite,
+    boot16,
+    instant,
+    running_site,
+    status16,
+)
+
+Play = Callable[[TestSite, Charger], Awaitable[None]]
+REFUSED_CARDS = {"BLOCKED1": "Blocked", "EXPIRED1": "Expired", "STRANGER": "Invalid"}
+
+
+@pytest.fixture
+def play(run: Any, tmp_path: Path) -> Callable[[Play], None]:
+    """`play(story)` runs `await story(site, charger)` with a booted 1.6 charger."""
+
+    async def played(story: Play) -> None:
+        async with running_site(tmp_path) as site, site.charger() as charger:
+            await boot16(charger)
+            await eventually(lambda: site.site.services.stations.link("CP-01") is not None)
+            await story(site, charger)
+
+    return lambda story: run(played(story))
+
+
+async def execute(site: TestSite, command: commands.Command) -> CommandResult:
+    """What an attendant asks for."""
+    return await site.site.controller.execute(command)
+
+
+async def authorized(charger: Charger, card: str = CARDS[0]) -> str:
+    """The verdict on a card."""
+    answer = await charger.call("Authorize", {"idTag": card})
+    return str(answer["idTagInfo"]["status"])
+
+
+async def started(charger: Charger, card: str = CARDS[0], ago_s: float = 0) -> dict[str, Any]:
+    """A StartTransaction on connector 1; the answer."""
+    at = datetime.now(UTC) - timedelta(seconds=ago_s)
+    return await charger.call(
+        "StartTransaction",
+        {"connectorId": 1, "idTag": card, "meterStart": 1000, "timestamp": instant(at)},
+    )
+
+
+async def stopped(charger: Charger, transaction_id: int, **rest: Any) -> dict[str, Any]:
+    """A StopTransaction; the answer."""
+    payload = {
+        "transactionId": transaction_id,
+        "meterStop": 1500,
+        "timestamp": instant(),
+        **rest,
+    }
+    return await charger.call("StopTransaction", payload)
+
+
+def test_a_cold_boot_is_accepted_with_time_and_interval(play: Any):
+    """Proves: TC_001_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        answer = await charger.call(
+            "BootNotification", {"chargePointVendor": "Test", "chargePointModel": "Wallbox"}
+        )
+        assert answer["status"] == "Accepted"
+        assert answer["interval"] > 0
+        assert datetime.fromisoformat(answer["currentTime"])
+        for connector in (0, 1, 2):
+            await status16(charger, connector, "Available")
+        assert "currentTime" in await charger.call("Heartbeat", {})
+
+    play(story)
+
+
+@pytest.mark.parametrize("plug_first", [True, False])
+def test_a_session_from_plug_and_card_in_either_order(play: Any, plug_first: bool):
+    """Proves: TC_003_CSMS, TC_004_1_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        if plug_first:
+            await status16(charger, 1, "Preparing")
+            assert await authorized(charger) == "Accepted"
+        else:
+            assert await authorized(charger) == "Accepted"
+            await status16(charger, 1, "Preparing")
+        answer = await started(charger, ago_s=600)
+        assert answer["idTagInfo"]["status"] == "Accepted"
+        await status16(charger, 1, "Charging")
+        answer = await stopped(charger, answer["transactionId"], idTag=CARDS[0], reason="Local")
+        assert answer["idTagInfo"]["status"] == "Accepted"
+        await status16(charger, 1, "Finishing")
+        await status16(charger, 1, "Available")
+        assert (await site.row()).energy_wh == Decimal(500)
+
+    play(story)
+
+
+def test_a_card_without_a_plug_times_out_and_leaves_no_session(play: Any):
+    """Proves: TC_004_2_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        assert await authorized(charger) == "Accepted"
+        await status16(charger, 1, "Preparing")
+        await status16(charger, 1, "Available")
+        assert await site.rows() == ()
+
+    play(story)
+
+
+def test_a_cable_drawn_at_the_car_ends_the_session(play: Any):
+    """Proves: TC_005_1_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        transaction_id = (await started(charger, ago_s=600))["transactionId"]
+        await status16(charger, 1, "SuspendedEV")
+        assert await stopped(charger, transaction_id, reason="EVDisconnected") == {}
+        await status16(charger, 1, "Finishing")
+        assert (await site.row()).stop_reason == "EVDisconnected"
+
+    play(story)
+
+
+def test_a_cached_card_starts_without_asking_before(play: Any):
+    """Proves: TC_007_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        await status16(charger, 1, "Preparing")
+        assert (await started(charger))["idTagInfo"]["status"] == "Accepted"
+
+    play(story)
+
+
+@pytest.mark.parametrize("plug_first", [True, False])
+def test_a_remote_start_before_or_after_the_plug(play: Any, plug_first: bool):
+    """Proves: TC_010_CSMS, TC_011_1_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        if plug_first:
+            await status16(charger, 1, "Preparing")
+        result = await execute(site, commands.StartTransaction("CP-01", 1, CARDS[0]))
+        assert result.state is CommandState.ACCEPTED
+        if not plug_first:
+            await status16(charger, 1, "Preparing")
+        assert await authorized(charger) == "Accepted"
+        await started(charger)
+        assert (await site.row()).remote_start_id is not None
+
+    play(story)
+
+
+def test_a_remote_start_without_a_plug_leaves_no_session(play: Any):
+    """Proves: TC_011_2_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        await execute(site, commands.StartTransaction("CP-01", 1, CARDS[0]))
+        await status16(charger, 1, "Preparing")
+        await status16(charger, 1, "Available")
+        assert await site.rows() == ()
+
+    play(story)
+
+
+def test_a_remote_stop_names_the_transaction_and_may_be_refused(play: Any):
+    """Proves: TC_012_CSMS, TC_028_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        transaction_id = (await started(charger, ago_s=600))["transactionId"]
+        row = await site.row()
+        charger.answers["RemoteStopTransaction"] = lambda _: {"status": "Rejected"}
+        refused = await execute(site, commands.StopTransaction(row.key))
+        assert (refused.state, refused.reason) == (CommandState.REJECTED, "Rejected")
+        del charger.answers["RemoteStopTransaction"]
+        result = await execute(site, commands.StopTransaction(row.key))
+        assert result.state is CommandState.ACCEPTED
+        assert charger.asked_for("RemoteStopTransaction")[-1] == {"transactionId": transaction_id}
+        await stopped(charger, transaction_id, reason="Remote")
+        assert (await site.row()).state is not TransactionState.ACTIVE
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), [(ResetType.IMMEDIATE, "Hard"), (ResetType.ON_IDLE, "Soft")]
+)
+def test_a_reset_hard_or_soft(play: Any, kind: ResetType, word: str):
+    """Proves: TC_013_CSMS, TC_014_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        result = await execute(site, commands.ResetStation("CP-01", kind))
+        assert result.state in (CommandState.ACCEPTED, CommandState.EFFECTIVE)
+        assert charger.asked_for("Reset") == [{"type": word}]
+        await boot16(charger)
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ("Unlocked", CommandState.ACCEPTED),
+        ("UnlockFailed", CommandState.REJECTED),
+        ("NotSupported", CommandState.REJECTED),
+    ],
+)
+@pytest.mark.parametrize("charging", [True, False])
+def test_a_cable_is_released_and_each_answer_is_shown(
+    play: Any, answer: str, state: CommandState, charging: bool
+):
+    """Proves: TC_017_1_CSMS, TC_017_2_CSMS, TC_018_1_CSMS, TC_030_CSMS, TC_031_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        if charging:
+            await started(charger)
+        charger.answers["UnlockConnector"] = lambda _: {"status": answer}
+        result = await execute(site, commands.UnlockConnector("CP-01", 1))
+        assert result.state is state
+        assert charger.asked_for("UnlockConnector") == [{"connectorId": 1}]
+        if state is CommandState.REJECTED:
+            assert result.reason == answer
+
+    play(story)
+
+
+def test_settings_are_read_all_or_some(play: Any):
+    """Proves: TC_019_1_CSMS, TC_019_2_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        setting = {"key": "HeartbeatInterval", "readonly": False, "value": "300"}
+        charger.answers["GetConfiguration"] = lambda _: {
+            "configurationKey": [setting],
+            "unknownKey": [],
+        }
+        for names in ((), ("HeartbeatInterval",)):
+            result = await execute(site, commands.GetVariables("CP-01", names))
+            assert result.answer is not None
+            assert result.answer["configurationKey"] == [setting]
+        asked = charger.asked_for("GetConfiguration")
+        assert {} in asked
+        assert {"key": ["HeartbeatInterval"]} in asked
+
+    play(story)
+
+
+@pytest.mark.parametrize("answer", ["Accepted", "RebootRequired", "NotSupported", "Rejected"])
+def test_a_setting_is_changed_or_the_refusal_is_told(play: Any, answer: str):
+    """Proves: TC_021_CSMS, TC_040_1_CSMS, TC_040_2_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        charger.answers["ChangeConfiguration"] = lambda _: {"status": answer}
+        result = await execute(site, commands.SetVariable("CP-01", "MeterValueSampleInterval", "7"))
+        asked = charger.asked_for("ChangeConfiguration")
+        assert {"key": "MeterValueSampleInterval", "value": "7"} in asked
+        taken = answer in ("Accepted", "RebootRequired")
+        assert result.state is (CommandState.ACCEPTED if taken else CommandState.REJECTED)
+        assert taken or result.reason
+
+    play(story)
+
+
+@pytest.mark.parametrize("card", REFUSED_CARDS)
+def test_a_card_that_may_not_charge_is_told_why(play: Any, card: str):
+    """Proves: TC_023_1_CSMS, TC_023_2_CSMS, TC_023_3_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        for record in (
+            TokenRecord("BLOCKED1", IdTokenType.ISO14443, "", blocked=True),
+            TokenRecord("EXPIRED1", IdTokenType.ISO14443, "", expires_at=past),
+        ):
+            await site.site.controller.put_token(record)
+        assert await authorized(charger, card) == REFUSED_CARDS[card]
+        assert await site.rows() == ()
+
+    play(story)
+
+
+def test_a_lock_failure_is_an_alarm_and_no_session(play: Any):
+    """Proves: TC_024_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        assert await authorized(charger) == "Accepted"
+        await charger.call(
+            "StatusNotification",
+            {"connectorId": 1, "errorCode": "ConnectorLockFailure", "status": "Faulted"},
+        )
+        codes = {alarm.code for alarm in site.site.services.alarms.open()}
+        assert "station-faulted" in codes
+        assert await site.rows() == ()
+
+    play(story)
+
+
+def test_a_remote_start_may_be_refused(play: Any):
+    """Proves: TC_026_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        charger.answers["RemoteStartTransaction"] = lambda _: {"status": "Rejected"}
+        result = await execute(site, commands.StartTransaction("CP-01", 1, CARDS[0]))
+        assert result.state is CommandState.REJECTED
+
+    play(story)
+
+
+def test_after_a_power_failure_the_stop_comes_with_the_boot(play: Any):
+    """Proves: TC_032_1_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        transaction_id = (await started(charger, ago_s=600))["transactionId"]
+        await boot16(charger)
+        await stopped(charger, transaction_id, reason="PowerLoss")
+        row = await site.row()
+        assert (row.stop_reason, row.energy_wh) == ("PowerLoss", Decimal(500))
+
+    play(story)
+
+
+@pytest.mark.parametrize(("card", "status"), [(CARDS[0], "Accepted"), ("STRANGER", "Invalid")])
+def test_a_start_from_offline_hours_is_kept_whatever_its_card(play: Any, card: str, status: str):
+    """Proves: TC_037_1_CSMS, TC_037_3_CSMS, TC_039_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        answer = await started(charger, card, ago_s=7200)
+        assert answer["idTagInfo"]["status"] == status
+        reason = "Local" if status == "Accepted" else "DeAuthorized"
+        await stopped(charger, answer["transactionId"], reason=reason)
+        row = await site.row()
+        assert (row.energy_wh, row.stop_reason) == (Decimal(500), reason)
+
+    play(story)
+
+
+def test_a_message_is_asked_for_and_may_be_refused(play: Any):
+    """Proves: TC_054_CSMS, TC_055_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        command = commands.TriggerMessage("CP-01", "MeterValues", 1)
+        assert (await execute(site, command)).state is CommandState.ACCEPTED
+        assert {"requestedMessage": "MeterValues", "connectorId": 1} in charger.asked_for(
+            "TriggerMessage"
+        )
+        charger.answers["TriggerMessage"] = lambda _: {"status": "Rejected"}
+        assert (await execute(site, command)).state is CommandState.REJECTED
+
+    play(story)
+
+
+def test_limits_are_set_read_back_and_taken_out(play: Any):
+    """Proves: TC_056_CSMS, TC_057_CSMS, TC_066_CSMS, TC_067_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        link = site.site.services.stations.link("CP-01")
+        assert link is not None
+        assert (await link.set_fallback(1, 6.0, 3)).accepted
+        profile = charger.asked_for("SetChargingProfile")[-1]["csChargingProfiles"]
+        assert profile["chargingProfilePurpose"] == "TxDefaultProfile"
+        charger.answers["SetChargingProfile"] = lambda payload: {
+            "status": "Accepted"
+            if payload["csChargingProfiles"]["chargingProfilePurpose"] == "TxProfile"
+            else "Rejected"
+        }
+        assert (await link.set_limit(ChargingLimit(1, 10.0, 3, transaction_id="5"))).accepted
+        profile = charger.asked_for("SetChargingProfile")[-1]["csChargingProfiles"]
+        assert (profile["chargingProfilePurpose"], profile["transactionId"]) == ("TxProfile", 5)
+        charger.answers["GetCompositeSchedule"] = lambda _: {
+            "status": "Accepted",
+            "connectorId": 1,
+            "chargingSchedule": {
+                "chargingRateUnit": "A",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10.0}],
+            },
+        }
+        assert (await link.composite_limit(1)).current_a == 10.0
+        assert (await link.clear_limit(1)).accepted
+        assert charger.asked_for("ClearChargingProfile")
+
+    play(story)
+
+
+def test_a_technician_can_start_with_a_profile(play: Any):
+    """Proves: TC_059_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        payload = {
+            "connectorId": 1,
+            "idTag": CARDS[0],
+            "chargingProfile": {
+                "chargingProfileId": 9,
+                "stackLevel": 0,
+                "chargingProfilePurpose": "TxProfile",
+                "chargingProfileKind": "Relative",
+                "chargingSchedule": {
+                    "chargingRateUnit": "A",
+                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 8}],
+                },
+            },
+        }
+        result = await execute(
+            site, commands.CallStation("CP-01", "RemoteStartTransaction", payload)
+        )
+        assert result.answer == {"status": "Accepted"}
+        assert charger.asked_for("RemoteStartTransaction") == [payload]
+
+    play(story)
+
+
+def test_data_of_an_unknown_vendor_is_refused_politely(play: Any):
+    """Proves: TC_064_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        answer = await charger.call("DataTransfer", {"vendorId": "com.nobody", "data": "x"})
+        assert answer == {"status": "UnknownVendorId"}
+
+    play(story)
+
+
+def test_the_version_is_agreed_and_the_password_asked_for(play: Any):
+    """Proves: TC_085_CSMS, TC_088_CSMS."""
+
+    async def story(site: TestSite, charger: Charger) -> None:
+        assert charger.socket.subprotocol == "ocpp1.6"
+        view = site.site.controller.station_view("CP-01")
+        assert view is not None
+        assert (view.online, view.version) == (True, "1.6")
+        key = EvseKey("CP-01", 1)
+        assert site.site.services.stations.evse_state(key).online
+
+    play(story)
