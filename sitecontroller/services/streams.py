@@ -115,8 +115,10 @@ class EventStreams:
             while self._unwritten:
                 await asyncio.sleep(WRITE_EVERY_S)
                 places, self._unwritten = self._unwritten, set()
-                for place in places & self._open.keys():
-                    await self._write(self._open[place])
+                for place in places:
+                    stream = self._open.get(place)
+                    if stream is not None:  # it may have been closed while another was written
+                        await self._write(stream)
         finally:
             self._writing = False
 

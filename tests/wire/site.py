@@ -82,7 +82,12 @@ class TestSite:
         """Every stored transaction, oldest first."""
 
         def all_rows(tx: UnitOfWork) -> Sequence[Transaction]:
-            return tuple(reversed(tx.transaction_page(500, None).items))
+            page = tx.transaction_page(500, None)
+            found = [*page.items]
+            while page.next is not None:
+                page = tx.transaction_page(500, page.next)
+                found += page.items
+            return tuple(reversed(found))
 
         return await self.site.store.read(all_rows)
 

@@ -1,6 +1,7 @@
 """Periodic event streams of 2.1 stations (N11 to N15) and Q21 through the whole controller."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -108,6 +109,29 @@ def test_a_stream_keeps_its_newest_values_and_a_station_its_bound_of_streams(sce
         assert again == {"status": "Accepted"}
 
     scene21(play)
+
+
+def test_streams_closed_while_their_values_are_written_disturb_no_other(
+    scene21, monkeypatch, caplog
+):
+    monkeypatch.setattr(streams, "WRITE_EVERY_S", 0)
+
+    async def play(scene: Scene) -> None:
+        numbers = range(1, 11)
+        for number in numbers:
+            await scene.charger.call("OpenPeriodicEventStream", opening(number))
+        for _ in range(5):
+            for number in numbers:
+                await scene.charger.tell("NotifyPeriodicEventStream", values(1, number))
+        for number in numbers:
+            assert await scene.charger.call("ClosePeriodicEventStream", {"id": number}) == {}
+        kept = await rows(scene)
+        assert [len(one.values) for one in kept] == [5] * 10
+        assert all(one.closed_at is not None for one in kept)
+
+    with caplog.at_level(logging.ERROR):
+        scene21(play)
+    assert not [record.getMessage() for record in caplog.records]
 
 
 def test_the_pace_of_a_stream_is_changed(scene21):
