@@ -145,7 +145,8 @@ class Target:
         self.neighbour.go_on(mark)
         await self._answered(mark)
         self.waited_s_max = max(self.waited_s_max, self.neighbour.wire.sent_s - began_s)
-        assert not self.wire.aborted, "the fuzzed station's connection was ended"
+        ended = self.wire.ended_because
+        assert not ended, f"the fuzzed station's connection was ended: {ended}"
         self._answer_our_calls()
         self.neighbour.answer_our_calls()
         self.wire.sent.clear()

@@ -4,6 +4,10 @@ import time
 from collections.abc import Callable
 
 
+MEANT = ("its password has changed",)
+"""Why the controller may close a connection that someone wanted something of; this one stays."""
+
+
 class MemoryWire:
     """A `link.Wire` without a socket."""
 
@@ -11,7 +15,8 @@ class MemoryWire:
         self.sent: list[bytes] = []
         self.sent_s = 0.0
         """When the last frame was."""
-        self.aborted = False
+        self.ended_because = ""
+        """Why the controller ended the connection; "": it didn't."""
         self.on_frame: Callable[[bytes], None] = lambda _: None
 
     def answer(self, mark: str) -> bytes | None:
@@ -41,7 +46,8 @@ class MemoryWire:
         return True
 
     async def close(self, reason: str) -> None:
-        self.aborted = True
+        if reason not in MEANT:
+            self.ended_because = reason
 
     def abort(self) -> None:
-        self.aborted = True
+        self.ended_because = self.ended_because or "dropped"
