@@ -397,8 +397,8 @@ class ClearChargingProfiles(Command):
 
 @dataclass(frozen=True, slots=True)
 class StartLimited(Command):
-    """Begin charging at a 2.x station with a limit from the first moment on, no more than its
-    fallback; load management gives more when there is room."""
+    """Begin charging with a limit from the first moment on, no more than the EVSE's fallback; load
+    management gives more when there is room."""
 
     station_id: str
     evse_id: int

@@ -33,6 +33,8 @@ _PLACES = {Way.TX_DEFAULT: Purpose.TX_DEFAULT, Way.STATION_MAXIMUM: Purpose.STAT
 class OutboundDialect(StationDialect):
     """A dialect's second half, as far as versions agree on it."""
 
+    START: ClassVar[str]
+    """How a start is asked for."""
     EVSE_FIELD: ClassVar[str]
     """How a request names its EVSE."""
     PROFILE_ID_FIELD: ClassVar[str]
@@ -161,11 +163,6 @@ class OutboundDialect(StationDialect):
         """By the station's clock."""
         return self._station_now()
 
-    def profile_of(self, evse_id: int, profile: ChargingProfile) -> Answer:
-        """A 2.x ChargingProfile by itself, for a message that carries one."""
-        found: Answer = self._profile_payload(evse_id, profile)["chargingProfile"]
-        return found
-
     def own_profile_ids(self) -> frozenset[int]:
         """The numbers of load management's profiles in this station."""
         numbers = [profiles.STATION_MAXIMUM_ID]
@@ -175,15 +172,27 @@ class OutboundDialect(StationDialect):
 
     async def call(self, action: str, payload: Answer) -> Answer:
         """A technician's raw call; none that lets more flow than load management counts on."""
-        cleared = payload.get(self.PROFILE_ID_FIELD)
-        is_foreign = isinstance(cleared, int) and cleared not in self.own_profile_ids()
-        clears_ours = action == "ClearChargingProfile" and not is_foreign
-        if self.evses and (action in SETS_LIMITS or clears_ours):
+        instead = self._instead(action, payload)
+        if self.evses and instead is not None:
             raise Conflict(
                 f"{action} is not sent as it is: {self.station_id} is under load management",
-                remedy="Use charging profiles, which are checked, or name one that isn't ours",
+                remedy=instead,
             )
         return await super().call(action, payload)
+
+    def _instead(self, action: str, payload: Answer) -> str | None:
+        """What to do instead of a raw call that load management can't count with; None: send it."""
+        if action in SETS_LIMITS:
+            return "Use charging profiles, which are checked"
+        if action == self.START and "chargingProfile" in payload:
+            return "Leave the profile out, or begin with a limit by POST …/start-limited"
+        if action == "UsePriorityCharging" and payload.get("activate") is not False:
+            return "Use POST …/priority-charging, which keeps room for it first"
+        cleared = payload.get(self.PROFILE_ID_FIELD)
+        is_foreign = isinstance(cleared, int) and cleared not in self.own_profile_ids()
+        if action == "ClearChargingProfile" and not is_foreign:
+            return "Name a profile that isn't load management's"
+        return None
 
     def profile_id(self, number: int) -> int:
         """What one of our profiles is called in this station; `number` as in `profiles`."""

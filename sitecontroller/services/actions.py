@@ -237,7 +237,10 @@ class ActionService:
         return replace(result_of(command_id, answer, show=True), reason=words)
 
     async def _call(self, command: commands.CallStation, command_id: str) -> CommandResult:
-        body = await self._link(command.station_id).call(command.action, command.payload)
+        link = self._link(command.station_id)
+        if command.action.endswith("StartTransaction"):
+            await self._load.make_room(command.station_id)
+        body = await link.call(command.action, command.payload)
         return CommandResult(command_id, CommandState.ACCEPTED, None, body)
 
     async def _accept(self, command: commands.AcceptStation, command_id: str) -> CommandResult:

@@ -125,7 +125,9 @@ def test_a_technicians_call_changes_no_limit(tell: Any) -> None:
 
     async def story(station: Any) -> None:
         field = station.dialect.PROFILE_ID_FIELD
+        start = station.dialect.START
         for action, payload in (
+            (start, {"chargingProfile": {"chargingProfilePurpose": "TxProfile"}}),
             ("SetChargingProfile", {}),
             ("UpdateDynamicSchedule", {}),
             ("ClearChargingProfile", {}),
@@ -134,6 +136,7 @@ def test_a_technicians_call_changes_no_limit(tell: Any) -> None:
             with pytest.raises(Conflict, match="load management"):
                 await station.dialect.call(action, payload)
         assert station.session.payloads("ClearChargingProfile") == []
+        assert station.session.payloads(start) == []
         foreign = {field: 4711}
         answer = await station.dialect.call("ClearChargingProfile", foreign)
         assert answer == {"status": "Accepted"}
@@ -141,17 +144,32 @@ def test_a_technicians_call_changes_no_limit(tell: Any) -> None:
     tell(story, station=box(IN_AMPERES))
 
 
-def test_a_start_limited_in_watts_lets_one_phase_take_no_more_than_its_limit(tell201: Any) -> None:
+def test_a_technicians_call_makes_no_session_follow_its_priority_profile(tell21: Any) -> None:
+    """Its fallback has to be kept free before; that it ends may always be said."""
+
+    async def story(station: Any) -> None:
+        begin = {"transactionId": "T1", "activate": True}
+        with pytest.raises(Conflict, match="load management"):
+            await station.dialect.call("UsePriorityCharging", begin)
+        end = {**begin, "activate": False}
+        station.session.replies["UsePriorityCharging"] = {"status": "Accepted"}
+        await station.dialect.call("UsePriorityCharging", end)
+        assert station.session.payloads("UsePriorityCharging") == [end]
+
+    tell21(story, station=box(IN_AMPERES))
+
+
+def test_a_start_limited_in_watts_lets_one_phase_take_no_more_than_its_limit(tell: Any) -> None:
     """A car on one phase took three times the fallback that was kept free for it."""
 
     async def story(station: Any) -> None:
         assert (await station.dialect.ask(LimitedStart(1, "04A2B3C4", 7, FALLBACK_A))).accepted
-        (start,) = station.session.payloads("RequestStartTransaction")
-        (schedule,) = start["chargingProfile"]["chargingSchedule"]
+        (start,) = station.session.payloads(station.dialect.START)
+        schedule = station.schedule(start["chargingProfile"])
         (period,) = schedule["chargingSchedulePeriod"]
         assert (schedule["chargingRateUnit"], period["limit"]) == ("W", FALLBACK_A * 230)
 
-    tell201(story, station=box(IN_WATTS))
+    tell(story, station=box(IN_WATTS))
 
 
 def test_nobody_takes_out_a_limit_by_its_place(tell201: Any) -> None:

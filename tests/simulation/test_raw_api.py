@@ -32,6 +32,8 @@ PROFILE_201 = {
     "chargingProfileKind": "Relative",
     "chargingSchedule": [{"id": 1, **SCHEDULE}],
 }
+OF_START_16 = {**PROFILE_16, "chargingProfilePurpose": "TxProfile"}
+OF_START_201 = {**PROFILE_201, "chargingProfilePurpose": "TxProfile"}
 VARIABLE = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
 
 CALLS: list[tuple[str, str, dict[str, Any], str, Any]] = [
@@ -98,6 +100,21 @@ def test_every_call_of_both_versions_reaches_the_station_and_comes_back(scene):
         (STATION_201, "SetChargingProfile", {"evseId": 1, "chargingProfile": PROFILE_201}),
         (STATION_16, "ClearChargingProfile", {}),
         (STATION_201, "ClearChargingProfile", {}),
+        (
+            STATION_16,
+            "RemoteStartTransaction",
+            {"connectorId": 1, "idTag": "04", "chargingProfile": OF_START_16},
+        ),
+        (
+            STATION_201,
+            "RequestStartTransaction",
+            {
+                "evseId": 1,
+                "remoteStartId": 5,
+                "idToken": {"idToken": "04", "type": "ISO14443"},
+                "chargingProfile": OF_START_201,
+            },
+        ),
     ],
 )
 def test_no_raw_call_lets_more_flow_than_load_management_counts_on(

@@ -23,7 +23,7 @@ from sitecontroller.domain.transaction import (
     TransactionStarted,
     TransactionUpdated,
 )
-from sitecontroller.ocpp import profiles
+from sitecontroller.ocpp import limited_start, profiles
 from sitecontroller.ocpp.block import Answer, Inbound, merged
 from sitecontroller.ocpp.commands import Priority
 from sitecontroller.ocpp.outbound import ACCEPTED_OR_LATER, OutboundDialect
@@ -56,6 +56,7 @@ BLOCKS = (
     reservation.BLOCK,
     device.BLOCK,
     costs.BLOCK,
+    limited_start.BLOCK,
 )
 
 
@@ -233,8 +234,18 @@ class Station16(OutboundDialect):
         self, evse_id: int, connector_id: int, id_token: str, remote_start_id: int
     ) -> CallAnswer:
         """Q53: always with the connector; CHARX refuses without."""
+        return await self.start_with(evse_id, id_token, remote_start_id, None)
+
+    async def start_with(
+        self, evse_id: int, id_token: str, remote_start_id: int, profile: ChargingProfile | None
+    ) -> CallAnswer:
+        """A start with its own limit, or without."""
         card = self.sendable(id_token)
-        answer = await self.say("RemoteStartTransaction", {"connectorId": evse_id, "idTag": card})
+        payload: Answer = {"connectorId": evse_id, "idTag": card}
+        if profile is not None:
+            body = self._profile_payload(evse_id, profile)["csChargingProfiles"]
+            payload["chargingProfile"] = body
+        answer = await self.say(self.START, payload)
         if answer.accepted:
             self._note_remote_start(evse_id, remote_start_id, card)
         return answer
@@ -301,6 +312,7 @@ class Station16(OutboundDialect):
 
     # limits
 
+    START = "RemoteStartTransaction"
     EVSE_FIELD = "connectorId"
     PROFILE_ID_FIELD = "id"
     COMPOSITE_FIELD = "chargingSchedule"

@@ -2,7 +2,6 @@
 what cars need and what they say they will draw.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +13,11 @@ from sitecontroller.domain.smart import (
     ExternalLimit,
     GetProfiles,
     GetSchedule,
-    LimitedStart,
     NeedsVerdict,
     ProfilePurpose,
     PutProfile,
 )
 from sitecontroller.domain.station import OcppVersion
-from sitecontroller.domain.topology import LimitUnit, Supply
 from sitecontroller.ocpp import profiles
 from sitecontroller.ocpp.block import Answer, Block
 from sitecontroller.ocpp.profiles import Purpose
@@ -217,31 +214,6 @@ async def _put_profile(dialect: Any, request: PutProfile) -> CallAnswer:
     return answer
 
 
-async def _start_limited(dialect: Any, request: LimitedStart) -> CallAnswer:
-    """K05, F01.FR.08: a TxProfile without a transaction id, under the number of its later limit.
-
-    Watts are those of one phase: the car may use no more.
-    """
-    evse = next(each for each in dialect.evses if each.evse_id == request.evse_id)
-    in_watts = evse.limit_unit is LimitUnit.W and evse.supply is Supply.AC
-    clock_known = dialect.clock_offset_s is not None
-    limit = profiles.lease(
-        evse,
-        request.current_a,
-        1 if in_watts else evse.phase_count,
-        purpose=Purpose.TX_DEFAULT,
-        lease_s=None,
-        station_now=dialect.station_now if clock_known else None,
-        transaction_id=None,
-        integer=dialect.quirks.integer_limits,
-    )
-    of_start = replace(limit, purpose=Purpose.TX, stack_level=profiles.TX_STACK_LEVEL)
-    payload = dialect.start_payload(request.evse_id, request.id_token, request.remote_start_id)
-    payload["chargingProfile"] = dialect.profile_of(request.evse_id, of_start)
-    answer: CallAnswer = await dialect.say("RequestStartTransaction", payload)
-    return answer
-
-
 async def _clear_profiles(dialect: Any, request: ClearProfiles) -> CallAnswer:
     """K10.FR.02: an id, or what they have in common; never what load management counts on."""
     if await _are_ours(dialect, request):
@@ -291,7 +263,6 @@ BLOCK = Block(
     },
     requests={
         GetProfiles: _get_profiles,
-        LimitedStart: _start_limited,
         PutProfile: _put_profile,
         ClearProfiles: _clear_profiles,
         GetSchedule: _get_schedule,

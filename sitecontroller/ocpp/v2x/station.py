@@ -24,7 +24,7 @@ from sitecontroller.domain.transaction import (
     TransactionStarted,
     TransactionUpdated,
 )
-from sitecontroller.ocpp import profiles
+from sitecontroller.ocpp import limited_start, profiles
 from sitecontroller.ocpp.block import Answer, Inbound, merged
 from sitecontroller.ocpp.certificate_words import contract_answer, contract_shown
 from sitecontroller.ocpp.commands import Priority
@@ -82,6 +82,7 @@ BLOCKS = (
     smart.BLOCK,
     transactions.BLOCK,
     costs.BLOCK,
+    limited_start.BLOCK,
 )
 
 
@@ -290,18 +291,22 @@ class Station201(OutboundDialect):
         self, evse_id: int, connector_id: int, id_token: str, remote_start_id: int
     ) -> CallAnswer:
         """Q53: always with the EVSE."""
-        payload = self.start_payload(evse_id, id_token, remote_start_id)
-        return await self.say("RequestStartTransaction", payload)
+        return await self.start_with(evse_id, id_token, remote_start_id, None)
 
-    def start_payload(self, evse_id: int, id_token: str, remote_start_id: int) -> Answer:
+    async def start_with(
+        self, evse_id: int, id_token: str, remote_start_id: int, profile: ChargingProfile | None
+    ) -> CallAnswer:
         """A card's number goes as a card's, anything else as ours."""
         card = self.sendable(id_token)
         kind = "ISO14443" if _CARD_NUMBER.fullmatch(card) else "Central"
-        return {
+        payload: Answer = {
             "evseId": evse_id,
             "remoteStartId": remote_start_id,
             "idToken": {"idToken": card, "type": kind},
         }
+        if profile is not None:
+            payload["chargingProfile"] = self._profile_payload(evse_id, profile)["chargingProfile"]
+        return await self.say(self.START, payload)
 
     async def stop(self, station_transaction_id: str) -> CallAnswer:
         """End a transaction by the station's id of it."""
@@ -377,6 +382,7 @@ class Station201(OutboundDialect):
 
     # limits
 
+    START = "RequestStartTransaction"
     EVSE_FIELD = "evseId"
     PROFILE_ID_FIELD = "chargingProfileId"
     COMPOSITE_FIELD = "schedule"

@@ -3,6 +3,7 @@ control, configuration and smart charging. Lists, reservations, files and securi
 the blocks they belong to.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ import pytest
 from sitecontroller.domain import commands
 from sitecontroller.domain.authorization import IdTokenType, TokenRecord
 from sitecontroller.domain.commands import CommandResult, CommandState, ResetType
+from sitecontroller.domain.smart import StartLimited
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import TransactionState
 from sitecontroller.ports import ChargingLimit
@@ -397,31 +399,28 @@ def test_limits_are_set_read_back_and_taken_out(play: Any):
     play(story)
 
 
-def test_a_technician_can_start_with_a_profile(play: Any):
+def test_a_session_is_begun_with_a_limit(run: Any, tmp_path: Path):
     """Proves: TC_059_CSMS."""
 
-    async def story(site: TestSite, charger: Charger) -> None:
-        payload = {
-            "connectorId": 1,
-            "idTag": CARDS[0],
-            "chargingProfile": {
-                "chargingProfileId": 9,
-                "stackLevel": 0,
-                "chargingProfilePurpose": "TxProfile",
-                "chargingProfileKind": "Relative",
-                "chargingSchedule": {
-                    "chargingRateUnit": "A",
-                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 8}],
-                },
-            },
-        }
-        result = await execute(
-            site, commands.CallStation("CP-01", "RemoteStartTransaction", payload)
-        )
-        assert result.answer == {"status": "Accepted"}
-        assert charger.asked_for("RemoteStartTransaction") == [payload]
+    async def played() -> None:
+        async with (
+            running_site(tmp_path, fallback_a=8.0, stations=("CP-01",)) as site,
+            site.charger() as charger,
+        ):
+            await boot16(charger)
+            await eventually(lambda: site.site.services.stations.link("CP-01") is not None)
+            starting = asyncio.ensure_future(execute(site, StartLimited("CP-01", 1, CARDS[0], 6)))
+            (asked,) = await eventually(lambda: charger.asked_for("RemoteStartTransaction"))
+            assert (asked["connectorId"], asked["idTag"]) == (1, CARDS[0])
+            profile = asked["chargingProfile"]
+            assert profile["chargingProfilePurpose"] == "TxProfile"
+            assert "transactionId" not in profile
+            (period,) = profile["chargingSchedule"]["chargingSchedulePeriod"]
+            assert period == {"startPeriod": 0, "limit": 6, "numberPhases": 3}
+            assert (await started(charger))["idTagInfo"]["status"] == "Accepted"
+            assert (await starting).state is CommandState.EFFECTIVE
 
-    play(story)
+    run(played())
 
 
 def test_data_of_an_unknown_vendor_is_refused_politely(play: Any):

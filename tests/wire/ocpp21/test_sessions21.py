@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sitecontroller.domain.commands import CommandState
+from sitecontroller.domain.commands import CallStation, CommandState
 from sitecontroller.domain.errors import Conflict, InvalidInput, NotFound, Unsupported
 from sitecontroller.domain.smart import (
     AllowEnergyTransfers,
@@ -24,7 +24,7 @@ from sitecontroller.domain.smart import (
 from sitecontroller.domain.transaction import TransactionState
 from sitecontroller.services import ev_states
 from tests.support import eventually
-from tests.wire.ocpp21.scene import STATION, Scene, event
+from tests.wire.ocpp21.scene import CARD, FALLBACK_A, STATION, Scene, event
 
 COSTS = {
     "totalCost": {
@@ -307,5 +307,30 @@ def test_a_session_is_begun_with_a_limit(scene):
         for evse_id, current_a in ((1, 8.5), (1, 3.0), (9, 6.0)):
             with pytest.raises(InvalidInput):
                 await scene.do(StartLimited(STATION, evse_id, "CARD0001", current_a))
+
+    scene(play)
+
+
+def test_room_is_kept_before_a_technician_begins_a_session(scene):
+    """A station may let the car draw its fallback before it says that a session began."""
+
+    async def play(scene: Scene) -> None:
+        services = scene.site.site.services
+
+        def counted_a() -> float:
+            now_s = services.load._clock.monotonic_s()
+            return sum(each.exposure_a(now_s) for each in services.load._controls.values())
+
+        def start(_: dict[str, Any]) -> dict[str, Any]:
+            counted.append(counted_a())
+            return {"status": "Accepted"}
+
+        counted: list[float] = []
+        scene.charger.answers["RequestStartTransaction"] = start
+        await eventually(lambda: counted_a() == 0)
+        payload = {"evseId": 1, "remoteStartId": 5, "idToken": CARD}
+        result = await scene.do(CallStation(STATION, "RequestStartTransaction", payload))
+        assert result.answer == {"status": "Accepted"}
+        assert counted == [2 * FALLBACK_A]
 
     scene(play)
