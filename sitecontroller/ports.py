@@ -97,6 +97,9 @@ class StationLink(Protocol):
     async def trigger(self, message: str, evse_id: int | None) -> CallAnswer: ...
     async def get_variables(self, names: tuple[str, ...]) -> CallAnswer: ...
     async def set_variable(self, name: str, value: str) -> CallAnswer: ...
+    def is_limit(self, name: str) -> bool:
+        """Whether it is told its limits in this setting of the maker's (Q44)."""
+
     async def set_fallback(self, evse_id: int, current_a: float, phase_count: int) -> CallAnswer:
         """A permanent TxDefaultProfile, stack level 0."""
 

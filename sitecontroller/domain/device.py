@@ -171,8 +171,8 @@ class TakeSnapshot(Command):
 class RestoreSnapshot(Command):
     """Write what a station was set to, where it differs; no `names`: all of it.
 
-    Passwords, network settings and the security profile are never written. `answer` has a row for
-    each variable that differs.
+    Passwords, network settings, the security profile, and what limits current or lets a car charge
+    unasked are never written. `answer` has a row for each variable that differs, with the reason.
     """
 
     station_id: str

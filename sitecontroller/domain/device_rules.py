@@ -5,7 +5,7 @@ case and signs. Too much is held back rather than too little.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sitecontroller.domain.device import Difference, Mutability, Outcome, Variable, WrittenVariable
@@ -26,6 +26,20 @@ _IDENTITY = re.compile(
     r"(securityctrlridentity|chargeboxid|chargeboxidentity|chargepointid|chargepointidentity"
     r"|chargingstationid|ocppid|stationid|serialnumber|seccid|evseid)$"
 )
+_CURRENT = r"(current|power|ampere|amperage|amps|(?<!l)amp$|chargerate|chargingrate)"
+_BOUND = r"(max|min|limit|rated|fuse|fallback|default|offline|available|allowed|setting|target)"
+_LIMIT = re.compile(
+    rf"{_BOUND}.*{_CURRENT}|{_CURRENT}.*{_BOUND}"
+    r"|smartcharging|charg(e|ing)profile|chargingschedule|loadbalanc|loadmanag|powermanag|powershar"
+    r"|phaserotation|phaseswitch|numberofphases"
+)
+_START = re.compile(
+    r"preauthori[sz]e|authori[sz]eoffline|offlinetx|oninvalidid|freevend|freecharg|freemode"
+    r"|autostart|autocharge|plugandcharge|contractvalidationoffline|withoutauth|noauth"
+    r"|(authctrlr|auth|authentication|authori[sz]ation)(enabled|disabled|required|mode|type)$"
+)
+LIMITS = "load management counts on how the charger limits its current"
+_STARTS = "who may charge without being asked is for site.toml to say (ocpp.offline)"
 
 
 def is_secret(name: str) -> bool:
@@ -49,7 +63,7 @@ def never_written(name: str) -> str | None:
     """Why a snapshot's value isn't written back, in words; None: it may be.
 
     A station that got another's network settings or name would be lost; a security profile is
-    never lowered (A05.FR.07).
+    never lowered (A05.FR.07). What limits or releases current is load management's and set-up's.
     """
     bare = _bare(name.partition("#")[0])
     if is_secret(name):
@@ -60,6 +74,10 @@ def never_written(name: str) -> str | None:
         return "network settings are not changed from here"
     if _IDENTITY.search(bare):
         return "it belongs to one charger alone"
+    if _LIMIT.search(_bare(name)):
+        return LIMITS
+    if _START.search(bare):
+        return _STARTS
     return None
 
 
@@ -139,10 +157,14 @@ class WritingPlan:
 
 
 def writing_plan(
-    wanted: Iterable[Variable], now: Iterable[Variable], names: tuple[str, ...] = ()
+    wanted: Iterable[Variable],
+    now: Iterable[Variable],
+    names: tuple[str, ...] = (),
+    is_limit: Callable[[str], bool] = lambda name: False,
 ) -> WritingPlan:
     """What has to be written so that a station is set as `wanted`; no `names`: all of it.
 
+    `is_limit` tells in which setting of the maker's this station is told its limits.
     Of what can't be written only that is told which was named or may be written at all.
     """
     has = _by_fold(held(now))
@@ -157,7 +179,7 @@ def writing_plan(
         known, mine = (name, None) if found is None else found
         if mine is not None and (not value.secret and same(value.value, mine.value)):
             continue
-        reason = _left(name, value, mine)
+        reason = _left(name, value, mine, is_limit(name))
         if reason is None:
             values[known] = value.value or ""
             before[known] = None if mine is None else mine.value
@@ -167,9 +189,9 @@ def writing_plan(
     return WritingPlan(values, before, tuple(left))
 
 
-def _left(name: str, wanted: Held, mine: Held | None) -> tuple[Outcome, str] | None:
+def _left(name: str, wanted: Held, mine: Held | None, is_limit: bool) -> tuple[Outcome, str] | None:
     """Why a value is not written; None: it is."""
-    never = never_written(name)
+    never = LIMITS if is_limit else never_written(name)
     if never is None and (wanted.secret or (mine is not None and mine.secret)):
         never = "it holds a secret, which is not kept"
     if not (wanted.writable if mine is None else mine.writable):

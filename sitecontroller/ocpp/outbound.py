@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from sitecontroller.domain.errors import CallRefused, Conflict
+from sitecontroller.domain.ids import fold
 from sitecontroller.domain.topology import Evse, LimitUnit
 from sitecontroller.ocpp import profiles
 from sitecontroller.ocpp.block import Answer
@@ -18,13 +19,17 @@ from sitecontroller.ocpp.dialect import NOT_THERE, StationDialect
 from sitecontroller.ocpp.ladder import Ladder, Rung, Way, rungs
 from sitecontroller.ocpp.profiles import ChargingProfile, Kind, Purpose
 from sitecontroller.ocpp.quirks import model_key
-from sitecontroller.ocpp.values import sendable_token, table
+from sitecontroller.ocpp.values import rows, sendable_token, table
+from sitecontroller.ocpp.variables import variable_name
 from sitecontroller.ports import CallAnswer, ChargingLimit, ScheduledLimit
 
 log = logging.getLogger(__name__)
 
 COMPOSITE_DURATION_S = 900
 SETS_LIMITS = ("SetChargingProfile", "UpdateDynamicSchedule")
+SETTINGS_MAX = 100_000
+"""More than a raw call can name."""
+LEAVE_LIMITS = "Leave the limit to load management; site.toml has its fallback_a and current_a_max"
 ACCEPTED_OR_LATER = ("Accepted", "Scheduled")
 _PLACES = {Way.TX_DEFAULT: Purpose.TX_DEFAULT, Way.STATION_MAXIMUM: Purpose.STATION_MAXIMUM}
 """Where a higher stack level than ours would take a limit's place."""
@@ -91,8 +96,15 @@ class OutboundDialect(StationDialect):
         return (await self._trigger(message, evse_id, Priority.HOUSEKEEPING)).accepted
 
     async def set_variable(self, name: str, value: str) -> CallAnswer:
-        """One setting by its name."""
+        """One setting by its name. Raises Conflict for what load management counts on."""
+        if self.is_limit(name):
+            raise Conflict(f"{self.station_id} is told its limits in {name}", remedy=LEAVE_LIMITS)
         return await self._write(name, value, Priority.ATTENDANT)
+
+    def is_limit(self, name: str) -> bool:
+        """Whether it is told its limits in this setting of the maker's (Q44)."""
+        setting = self.quirks.limit_setting if self.evses else ""
+        return bool(setting) and fold(name) == fold(setting)
 
     async def write_setting(self, name: str, value: str) -> bool:
         """For set-up."""
@@ -188,6 +200,10 @@ class OutboundDialect(StationDialect):
             return "Leave the profile out, or begin with a limit by POST …/start-limited"
         if action == "UsePriorityCharging" and payload.get("activate") is not False:
             return "Use POST …/priority-charging, which keeps room for it first"
+        named = rows(payload.get("setVariableData"), SETTINGS_MAX)
+        written = (payload.get("key"), *(variable_name(row) for row in named))
+        if any(isinstance(name, str) and self.is_limit(name) for name in written):
+            return LEAVE_LIMITS
         cleared = payload.get(self.PROFILE_ID_FIELD)
         is_foreign = isinstance(cleared, int) and cleared not in self.own_profile_ids()
         if action == "ClearChargingProfile" and not is_foreign:

@@ -35,6 +35,7 @@ from sitecontroller.domain.errors import (
     OperatingError,
     StationOffline,
 )
+from sitecontroller.ports import StationLink
 from sitecontroller.services.desk import Desk
 from sitecontroller.services.device_due import DueSettings
 from sitecontroller.services.device_readings import DeviceReadings, Told
@@ -85,6 +86,7 @@ class DeviceWriting:
         """Write what a person names, whatever it is now."""
         _check_values(command.values)
         station_id = command.station_id
+        _check_limits(self._desk.link(station_id), tuple(command.values))
         async with self._alone(station_id):
             before = held((await self._readings.now(station_id, tuple(command.values))).values())
             known = {name.casefold(): value.value for name, value in before.items()}
@@ -109,7 +111,8 @@ class DeviceWriting:
         async with self._alone(station_id):
             now = await self._readings.ask(station_id, ReadDevice())
             _check_kinship(wanted, now)
-            plan = writing_plan(wanted.variables, await self._whole(now, wanted), names)
+            is_limit = self._desk.link(station_id).is_limit
+            plan = writing_plan(wanted.variables, await self._whole(now, wanted), names, is_limit)
             kept = ""
             if plan.values:
                 label = f"before {wanted.about.label or wanted.about.at.strftime('%Y-%m-%d %H:%M')}"
@@ -192,6 +195,15 @@ def _check_values(values: dict[str, str]) -> None:
             "these settings can't be written",
             remedy="Mend the fields named in `errors`",
             errors=tuple(errors[:10]),
+        )
+
+
+def _check_limits(link: StationLink, names: tuple[str, ...]) -> None:
+    """Q44: what a person wrote there would let more flow than is counted on."""
+    if any(link.is_limit(name) for name in names):
+        raise Conflict(
+            f"{link.station_id} is told its limits in one of these settings",
+            remedy="Leave that one out: load management writes it",
         )
 
 

@@ -116,8 +116,45 @@ def test_what_would_lose_a_station_is_never_written(name):
 
 
 @pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("SmartChargingCtrlr.Enabled", "load management"),
+        ("SmartChargingCtrlr.LimitChangeSignificance", "load management"),
+        ("ChargeProfileMaxStackLevel", "load management"),
+        ("ChargingScheduleAllowedChargingRateUnit", "load management"),
+        ("MaxChargingCurrent", "load management"),
+        ("EVSE[1].Power#MaxSet", "load management"),
+        ("Connector[1/1].CurrentLimit", "load management"),
+        ("Charge_Amps_Limit", "load management"),
+        ("OfflineFallbackCurrent", "load management"),
+        ("ConnectorPhaseRotation", "load management"),
+        ("LocalPreAuthorize", "ocpp.offline"),
+        ("LocalAuthorizeOffline", "ocpp.offline"),
+        ("AllowOfflineTxForUnknownId", "ocpp.offline"),
+        ("StopTransactionOnInvalidId", "ocpp.offline"),
+        ("MaxEnergyOnInvalidId", "ocpp.offline"),
+        ("AuthCtrlr.LocalPreAuthorize", "ocpp.offline"),
+        ("AuthCtrlr.OfflineTxForUnknownIdEnabled", "ocpp.offline"),
+        ("AuthCtrlr.Enabled", "ocpp.offline"),
+        ("TxCtrlr.StopTxOnInvalidId", "ocpp.offline"),
+        ("FreeVendActive", "ocpp.offline"),
+        ("AuthorizationRequired", "ocpp.offline"),
+    ],
+)
+def test_what_limits_or_releases_current_is_never_written(name, why):
+    assert why in (never_written(name) or "")
+
+
+@pytest.mark.parametrize(
     "name",
     [
+        "AuthorizeRemoteTxRequests",
+        "AuthorizationCacheEnabled",
+        "LocalAuthListMaxLength",
+        "ConnectionTimeOut",
+        "MinimumStatusDuration",
+        "StopTransactionOnEVSideDisconnect",
+        "MeterValuesSampledData",
         "HeartbeatInterval",
         "OCPPCommCtrlr.NetworkProfileConnectionAttempts",
         "PhaseMapName",
