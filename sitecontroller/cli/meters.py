@@ -4,7 +4,7 @@ import argparse
 import asyncio
 
 from sitecontroller.domain.errors import InvalidInput, OperatingError
-from sitecontroller.modbus.show import known_models, read_once, render
+from sitecontroller.modbus.show import known_models, meter_model, read_once, render
 
 _REMEDY = (
     "Check the meter's supply and wiring, its address and unit id, and that no other program "
@@ -23,6 +23,8 @@ def read(options: argparse.Namespace) -> int:
             "--url is missing",
             remedy="Write --url tcp://HOST:502 or --url serial:///dev/ttyUSB0",
         )
+    if note := meter_model(options.model).note:
+        print(f"{options.model}: {note}", flush=True)
     while True:
         try:
             reading = asyncio.run(read_once(options.model, options.url, options.unit))

@@ -12,11 +12,13 @@ from dataclasses import replace
 from sitecontroller.domain.errors import ConfigurationError, InvalidInput, MeterFault, MeterTimeout
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import Meter, PerPhase
+from sitecontroller.modbus import sunspec
 from sitecontroller.modbus.address import BusAddress
 from sitecontroller.modbus.bus import ATTEMPTS, TIMEOUT_S, Bus
 from sitecontroller.modbus.connection import IllegalAddress
+from sitecontroller.modbus.family import CURRENTS, Block, MeterModel, Values
 from sitecontroller.modbus.frames import Request
-from sitecontroller.modbus.model import CURRENTS, Block, MeterModel, Values, meter_model
+from sitecontroller.modbus.model import known_models, meter_model
 from sitecontroller.modbus.plausibility import Plausibility
 from sitecontroller.ports import Clock
 
@@ -36,13 +38,13 @@ class BusMeter:
 
     def __init__(self, meter: Meter, model: MeterModel, bus: Bus, clock: Clock) -> None:
         self._meter, self._model, self._bus, self._clock = meter, model, bus, clock
-        self._plausibility = Plausibility()
+        self._plausibility = Plausibility(model.frozen_s)
         self._failures = 0
         self._probe_at_s = 0.0
         self._slow: Values = {}
         self._slow_at_s = clock.monotonic_s()
         self._parts: dict[str, tuple[Block, ...]] = {}
-        self._forget_parts()
+        """What each block is read in; empty until it is known what stands there."""
 
     @property
     def meter_id(self) -> str:
@@ -75,6 +77,8 @@ class BusMeter:
         """A sample on the meter's own phases, and its total if that was read just now."""
         try:
             await self._probe_if_dead()
+            if not self._parts:
+                await self._survey()
             values: Values = {}
             for block in self._model.fast:
                 values |= await self._block(block, ATTEMPTS if self._failures == 0 else 1)
@@ -126,14 +130,33 @@ class BusMeter:
             request, timeout_s=timeout_s, attempts=attempts, unit_gap_s=self._model.unit_gap_s
         )
         return self._model.values(
-            dict(zip(range(part.start, part.start + part.count), registers, strict=True))
+            dict(zip(range(part.start, part.start + part.count), registers, strict=True)),
+            part.points,
         )
+
+    async def _survey(self) -> None:
+        """Begin with whole blocks; a SunSpec meter is looked for first."""
+        if self._model.sunspec:
+            self._model = await self._located()
+        blocks = (*self._model.fast, *self._model.slow)
+        self._parts = {block.name: (block,) for block in blocks}
+
+    async def _located(self) -> MeterModel:
+        """The layout of the meter model that this device has, where it has it."""
+        layouts = {number: model for model in known_models().values() for number in model.sunspec}
+
+        async def read(start: int, count: int) -> list[int]:
+            request = Request(self._meter.unit_id, sunspec.FUNCTION, start, count)
+            return await self._bus.read(request, unit_gap_s=self._model.unit_gap_s)
+
+        number, address = await sunspec.find_model(read, layouts)
+        return layouts[number].moved(address)
 
     def _miss(self, part: Block) -> None:
         """A point the meter doesn't have. Without a current it is no meter for us."""
         name = part.points[0].name
         if name in CURRENTS:
-            self._forget_parts()
+            self._parts = {}
             raise MeterFault(
                 f"it has no register 0x{part.start:04X} ({name}): is {self._model.name} its model?"
             )
@@ -152,14 +175,18 @@ class BusMeter:
         if now_s < self._probe_at_s:
             raise MeterTimeout(self._silence())
         self._probe_at_s = now_s + PROBE_EVERY_S
-        first = self._model.fast[0].points[0]
-        probe = Block("probe", first.address, first.words, (first,))
+        fast = self._model.fast[0]
+        probe = fast.around(fast.points[:1])
         try:
             await self._part(probe, 1, PROBE_TIMEOUT_S)
         except MeterTimeout:
             raise MeterTimeout(self._silence()) from None
         except IllegalAddress:
-            self._forget_parts()  # it answers: another meter may stand in its place
+            self._parts = {}  # it answers: another meter may stand in its place
+        except MeterFault:
+            if not self._model.sunspec:
+                raise
+            self._parts = {}  # it answers, but nothing is known to stand there
 
     def _silence(self) -> str:
         return (
@@ -171,12 +198,8 @@ class BusMeter:
         self._failures += 1
         if self._failures == FAILURES_MAX:
             self._probe_at_s = self._clock.monotonic_s() + PROBE_EVERY_S
-            self._plausibility = Plausibility()
-            self._forget_parts()
-
-    def _forget_parts(self) -> None:
-        blocks = (*self._model.fast, *self._model.slow)
-        self._parts = {block.name: (block,) for block in blocks}
+            self._plausibility = Plausibility(self._model.frozen_s)
+            self._parts = {}
 
     def _installed(self, reading: MeterReading) -> MeterReading:
         """The sample on the site's phases, through the transformers, in the site's direction."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import PHASE_NAMES, PerPhase
+from sitecontroller.modbus.family import FROZEN_S
 
-FROZEN_S = 10.0
 FROZEN_SAMPLES_MIN = 5
 """Identical samples in a row before registers count as frozen: real voltages move all the time."""
 
@@ -28,8 +28,9 @@ SUM_SAMPLES = 3
 
 @dataclass(slots=True)
 class Plausibility:
-    """What one meter's earlier samples were like."""
+    """What one meter's earlier samples were like; `frozen_s` is its family's."""
 
+    frozen_s: float = FROZEN_S
     _last: MeterReading | None = None
     _same_since_s: float = 0.0
     _same_count: int = 1
@@ -57,7 +58,11 @@ class Plausibility:
             return None
         self._same_count += 1
         same_s = now_s - self._same_since_s
-        if same_s < FROZEN_S or self._same_count < FROZEN_SAMPLES_MIN or _tells_nothing(reading):
+        if (
+            same_s < self.frozen_s
+            or self._same_count < FROZEN_SAMPLES_MIN
+            or _tells_nothing(reading)
+        ):
             return None
         return "its registers are frozen: voltage, current and power don't change at all"
 

@@ -8,7 +8,7 @@ from sitecontroller.modbus.bus import Bus
 from sitecontroller.modbus.meter import BusMeter
 from sitecontroller.modbus.model import known_models, meter_model
 
-__all__ = ["known_models", "read_once", "render"]
+__all__ = ["known_models", "meter_model", "read_once", "render"]
 
 
 async def read_once(model_name: str, url: str, unit_id: int) -> MeterReading:

@@ -6,7 +6,7 @@ import os
 import struct
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pymodbus.framer import FramerRTU
@@ -15,11 +15,12 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from sitecontroller.clock import SystemClock
 from sitecontroller.domain.metering import MeterReading
-from sitecontroller.domain.topology import Meter
+from sitecontroller.domain.topology import Meter, PerPhase
 from sitecontroller.modbus.address import BusAddress
 from sitecontroller.modbus.bus import Bus
+from sitecontroller.modbus.family import CURRENTS, POWERS, VOLTAGES, MeterModel
 from sitecontroller.modbus.meter import BusMeter
-from sitecontroller.modbus.model import MeterModel, meter_model
+from sitecontroller.modbus.model import meter_model
 from sitecontroller.ports import Clock
 
 AT = datetime(2025, 3, 3, 6, 0, tzinfo=UTC)
@@ -27,7 +28,7 @@ AT = datetime(2025, 3, 3, 6, 0, tzinfo=UTC)
 READING = MeterReading(
     at=AT,
     current_a=(10.0, 20.5, -5.0),
-    voltage_v=(230.0, 231.5, 229.0),
+    voltage_v=(230.0, 231.0, 229.0),
     power_phase_w=(2250.0, 4700.0, -1100.0),
     power_w=5850.0,
     energy_import_wh=1_234_000.0,
@@ -35,6 +36,44 @@ READING = MeterReading(
     frequency_hz=50.0,
 )
 """Exact in the registers of every model."""
+COMMON_LENGTH, METER_LENGTH = 66, 124
+
+
+def shown(model: MeterModel, reading: MeterReading) -> MeterReading:
+    """As much of the reading as a meter of this family tells."""
+    has = {point.name for point in model.points()}
+
+    def phases(values: PerPhase, names: tuple[str, ...]) -> PerPhase:
+        one, two, three = (
+            value if name in has else None for value, name in zip(values, names, strict=True)
+        )
+        return (one, two, three)
+
+    return replace(
+        reading,
+        current_a=phases(reading.current_a, CURRENTS),
+        voltage_v=phases(reading.voltage_v, VOLTAGES),
+        power_phase_w=phases(reading.power_phase_w, POWERS),
+        power_w=reading.power_w if "power_w" in has or has.issuperset(POWERS) else None,
+        energy_import_wh=reading.energy_import_wh if "energy_import_wh" in has else None,
+        energy_export_wh=reading.energy_export_wh if "energy_export_wh" in has else None,
+        frequency_hz=reading.frequency_hz if "frequency_hz" in has else None,
+    )
+
+
+def served(model: MeterModel, reading: MeterReading, *, base: int = 40000) -> dict[int, int]:
+    """The registers of a meter of this family; one of SunSpec's has the chain around them."""
+    if not model.sunspec:
+        return model.encode(reading)
+    common = base + 2
+    meter = common + 2 + COMMON_LENGTH
+    body = dict.fromkeys(range(2, 2 + METER_LENGTH), 0) | model.encode(reading)
+    registers = {base: 0x5375, base + 1: 0x6E53, common: 1, common + 1: COMMON_LENGTH}
+    registers |= dict.fromkeys(range(common + 2, meter), 0)
+    registers |= {meter: model.sunspec[2], meter + 1: METER_LENGTH}
+    registers |= {meter + offset: word for offset, word in body.items()}
+    end = meter + 2 + METER_LENGTH
+    return registers | {end: 0xFFFF, end + 1: 0}
 
 
 @contextlib.asynccontextmanager

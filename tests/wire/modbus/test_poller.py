@@ -46,7 +46,7 @@ def living(clock: VirtualClock) -> Responder:
     def measured(unit: int, function: int, start: int, count: int, _: Any) -> Any:
         wobble = int(clock.monotonic_s() * 10) % 47 / 10
         responder.registers[1] = B23.encode(
-            replace(READING, voltage_v=(228.0 + wobble, 231.5, 229.0))
+            replace(READING, voltage_v=(228.0 + wobble, 231.0, 229.0))
         )
         return responder._honest(unit, function, start, count)
 

@@ -13,10 +13,10 @@ from sitecontroller.domain.topology import Meter
 from sitecontroller.modbus.meter import connect_meters
 from sitecontroller.modbus.model import known_models, meter_model
 from sitecontroller.modbus.show import read_once, render
-from tests.wire.modbus.fakes import READING, Responder, meter_at, simulator
+from tests.wire.modbus.fakes import READING, Responder, meter_at, served, shown, simulator
 
 Run = Callable[..., Any]
-Served = Callable[[dict[int, int]], AbstractAsyncContextManager[str]]
+Serve = Callable[[dict[int, int]], AbstractAsyncContextManager[str]]
 UNIT = 7
 
 
@@ -50,13 +50,13 @@ def values(reading: MeterReading) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", known_models())
-@pytest.mark.parametrize("served", [on_tcp, on_rtu_over_tcp, on_a_serial_line])
-def test_a_meter_is_read_as_its_display_shows(run: Run, name: str, served: Served) -> None:
+@pytest.mark.parametrize("serve", [on_tcp, on_rtu_over_tcp, on_a_serial_line])
+def test_a_meter_is_read_as_its_display_shows(run: Run, name: str, serve: Serve) -> None:
     async def main() -> MeterReading:
-        async with served(meter_model(name).encode(READING)) as url:
+        async with serve(served(meter_model(name), READING)) as url:
             return await read_once(name, url, UNIT)
 
-    assert values(run(main())) == close_to(READING)
+    assert values(run(main())) == close_to(shown(meter_model(name), READING))
 
 
 def test_an_echo_on_the_line_is_no_answer(run: Run) -> None:
@@ -147,7 +147,7 @@ def test_an_unknown_model_in_the_configuration_names_its_meter(run: Run) -> None
 
 
 def test_an_unknown_model_on_the_command_line_names_the_known_ones(run: Run) -> None:
-    with pytest.raises(InvalidInput, match="known are: abb-b23, eastron-sdm630"):
+    with pytest.raises(InvalidInput, match=r"known are: abb-b23, .*eastron-sdm630"):
         run(read_once("x", "tcp://localhost:1", 1))
 
 
@@ -155,7 +155,7 @@ def test_the_table_for_electricians_has_every_value_with_its_unit() -> None:
     assert render(READING).splitlines() == [
         "           voltage     current         power",
         "L1         230.0 V     10.00 A        2250 W",
-        "L2         231.5 V     20.50 A        4700 W",
+        "L2         231.0 V     20.50 A        4700 W",
         "L3         229.0 V     -5.00 A       -1100 W",
         "total                                 5850 W",
         "frequency                           50.00 Hz",
