@@ -167,10 +167,10 @@ class ProfileBook:
     async def _use_dynamic(self, command: UseDynamicLimits, command_id: str) -> CommandResult:
         """From the next limit on; what a station refuses is told plainly all the same."""
         self._desk.known(command.station_id)
-        link = self._desk.stations.link(command.station_id)
-        if command.enabled and link is not None and link.version is not OcppVersion.V21:
+        version = self._desk.stations.version(command.station_id)
+        if command.enabled and version not in (OcppVersion.V21, None):
             raise Unsupported(
-                f"{command.station_id} speaks OCPP {link.version}, which has no dynamic profiles",
+                f"{command.station_id} speaks OCPP {version}, which has no dynamic profiles",
                 remedy="Leave it with plain limits; OCPP 2.1 has dynamic ones",
             )
         if not 0 <= command.pull_every_s <= PULL_S_MAX:

@@ -25,6 +25,7 @@ from sitecontroller.domain.ids import fold
 from sitecontroller.domain.security import Login
 from sitecontroller.domain.station import (
     ConnectorStatus,
+    OcppVersion,
     RegistrationStatus,
     StationBooted,
     StatusReported,
@@ -117,7 +118,7 @@ class StationService:
             station.station_id: _unseen(station, StationRecord(station.station_id))
             for station in topology.stations.values()
         }
-        publisher.subscribe(self._on_event)
+        publisher.subscribe(self._on_event, TransactionChanged)
         self._new = NewStations(store, clock, publisher)
         self._facts: dict[str, Any] = {}
         self.commissioning_until: datetime | None = None
@@ -257,6 +258,8 @@ class StationService:
             await self._put(state, dataclasses.replace(state.record, boot=boot))
         else:
             state.record = dataclasses.replace(state.record, boot=boot)
+        if state.link is not None:
+            await self.remember(_spoke(state), state.link.version.value)
         log.info(
             "%s: booted vendor=%r model=%r firmware=%r",
             boot.station_id,
@@ -333,6 +336,16 @@ class StationService:
     def state(self, station_id: str) -> StationState | None:
         """Live state of a station."""
         return self._states.get(station_id)
+
+    def version(self, station_id: str) -> OcppVersion | None:
+        """What a station speaks, or spoke when it last booted; None: not known."""
+        state = self._states.get(station_id)
+        if state is None:
+            return None
+        if state.link is not None:
+            return state.link.version
+        spoke = self._facts.get(_spoke(state))
+        return None if spoke is None else OcppVersion(spoke)
 
     def states(self) -> tuple[StationState, ...]:
         """All of them, in the order of site.toml."""
@@ -447,6 +460,11 @@ class StationService:
 
 def _unseen(station: ChargingStation, record: StationRecord) -> StationState:
     return StationState(station, record, evses=evse_states(station, record))
+
+
+def _spoke(state: StationState) -> str:
+    """The name under which its version of OCPP is remembered."""
+    return f"spoke/{state.station.station_id}"
 
 
 def _identity(boot: StationBooted | None) -> tuple[str | None, ...] | None:
