@@ -1,5 +1,7 @@
 """The conformance table's own check: what is missing fails a run."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +38,23 @@ def test_only_one_case_in_twenty_may_be_excused(monkeypatch: Any):
 
 def test_a_case_that_is_no_known_one_is_a_fault(monkeypatch: Any):
     assert faults(monkeypatch, *CASES, "TC_99") == ["TC_99 is no known case"]
+
+
+@pytest.mark.parametrize(("proven", "written"), [(CASES, True), (CASES[1:], False)])
+def test_only_a_run_that_proves_every_case_writes_the_table(
+    monkeypatch: Any, tmp_path: Path, proven: list[str], written: bool
+):
+    document = tmp_path / "table.md"
+    monkeypatch.setattr(table, "DOCUMENT", document)
+    ours = {"cases": CASES, "needed": True, "source": "ours"}
+    monkeypatch.setattr(table, "_cases", lambda: {"Cases": ours})
+    run = table.Table("write")
+    for case in proven:
+        run.cases[case].add("a test")
+    session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+    list(run.pytest_sessionfinish(session))  # type: ignore[arg-type]
+    assert document.exists() is written
+    assert (session.exitstatus is pytest.ExitCode.OK) is written
 
 
 @pytest.mark.parametrize("title", ["Mandatory cases of OCPP 2.0.1", "Cases of OCPP 1.6"])
