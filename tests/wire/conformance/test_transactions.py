@@ -121,46 +121,63 @@ def test_wherever_a_session_begins_it_is_one_session_of_its_card(play: Any, step
 
 # how it may end (E06 to E10)
 
+STRANGER = {"idToken": "STRANGER", "type": "ISO14443"}
+CHARGED = ("Charging",)
 STOPS = [
-    ("StopAuthorized", "Local", {"idToken": CARD}),
-    ("RemoteStop", "Remote", {}),
-    ("EVCommunicationLost", "EVDisconnected", {}),
-    ("EVDeparted", "Other", {}),
-    ("Deauthorized", "DeAuthorized", {}),
-    ("EnergyLimitReached", "EnergyLimitReached", {}),
-    ("TimeLimitReached", "TimeLimitReached", {}),
-    ("ChargingStateChanged", "StoppedByEV", {}),
-    ("AbnormalCondition", "EmergencyStop", {}),
-    ("ResetCommand", "ImmediateReset", {}),
-    ("SignedDataReceived", "Local", {}),
-    ("EVConnectTimeout", "Timeout", {}),
+    ("StopAuthorized", "Local", CHARGED, {"idToken": CARD}),
+    ("RemoteStop", "Remote", CHARGED, {}),
+    ("ChargingStateChanged", "Local", CHARGED, {"last": "EVConnected"}),
+    ("EVCommunicationLost", "EVDisconnected", ("Charging", "SuspendedEV"), {"last": "Idle"}),
+    ("EVCommunicationLost", "EVDisconnected", ("Charging", "EVConnected"), {}),
+    ("EVDeparted", "Local", ("Charging", "EVConnected", "Idle"), {}),
+    ("EnergyLimitReached", "EnergyLimitReached", CHARGED, {}),
+    ("TimeLimitReached", "TimeLimitReached", CHARGED, {}),
+    ("ChargingStateChanged", "StoppedByEV", CHARGED, {"last": "SuspendedEV"}),
+    ("EVCommunicationLost", "EVDisconnected", ("EVConnected", "SuspendedEV"), {}),
+    ("AbnormalCondition", "EmergencyStop", CHARGED, {}),
+    ("ResetCommand", "ImmediateReset", CHARGED, {}),
+    ("SignedDataReceived", "Local", CHARGED, {}),
+    ("EVConnectTimeout", "Timeout", (), {}),
+    ("Deauthorized", "DeAuthorized", (), {"card": STRANGER}),
 ]
 
 
-@pytest.mark.parametrize(("trigger", "reason", "rest"), STOPS, ids=[stop[1] for stop in STOPS])
+@pytest.mark.parametrize(
+    ("trigger", "reason", "states", "rest"),
+    STOPS,
+    ids=["-".join((stop[0], stop[1], *stop[2])) for stop in STOPS],
+)
 def test_however_a_session_ends_its_energy_and_reason_are_kept(
-    play: Any, trigger: str, reason: str, rest: dict[str, Any]
+    play: Any, trigger: str, reason: str, states: tuple[str, ...], rest: dict[str, Any]
 ):
     """Proves: TC_E_07_CSMS, TC_E_08_CSMS, TC_E_14_CSMS, TC_E_15_CSMS, TC_E_16_CSMS, TC_E_17_CSMS,
     Proves: TC_E_19_CSMS, TC_E_20_CSMS, TC_E_21_CSMS, TC_E_22_CSMS, TC_E_38_CSMS, TC_E_39_CSMS."""
+    shown = {**rest}
+    card = shown.pop("card", CARD)
+    verdict = "Accepted" if card is CARD else "Invalid"
+    info = {"stoppedReason": reason, "chargingState": shown.pop("last", None)}
+    info = {name: value for name, value in info.items() if value is not None}
 
     async def story(site: TestSite, station: Station) -> None:
         begin = samples(1000, "Transaction.Begin")
         at = instant(datetime.now(UTC) - timedelta(minutes=10))
-        begun = {"timestamp": at, "idToken": CARD, "meterValue": begin}
-        await station.event("Started", "Authorized", **begun)
-        await station.event("Updated", "ChargingStateChanged", {"chargingState": "Charging"})
-        answer = await station.event(
-            "Ended",
-            trigger,
-            {"stoppedReason": reason},
-            meterValue=samples(4000, "Transaction.End"),
-            **rest,
-        )
-        if "idToken" in rest:
+        begun = {"timestamp": at, "idToken": card, "meterValue": begin}
+        answer = await station.event("Started", "Authorized", **begun)
+        assert answer["idTokenInfo"]["status"] == verdict
+        for state in states:
+            await station.event("Updated", "ChargingStateChanged", {"chargingState": state})
+            assert (await site.row()).charging_state == state
+        if reason == "Remote":
+            await site.site.controller.execute(commands.StopTransaction((await site.row()).key))
+            asked = station.charger.asked_for("RequestStopTransaction")
+            assert asked == [{"transactionId": station.transaction_id}]
+        end = samples(4000, "Transaction.End")
+        answer = await station.event("Ended", trigger, info, meterValue=end, **shown)
+        if "idToken" in shown:
             assert answer["idTokenInfo"]["status"] == "Accepted"
         row = await ended(site)
         assert (row.energy_wh, row.stop_reason) == (Decimal(3000), reason)
+        assert row.authorization_status == verdict
         assert answer["totalCost"] == 2.5
 
     play(story)
