@@ -1,20 +1,21 @@
 """Where a bus is: `tcp://host:port`, `rtutcp://host:port` or `serial:///dev/ttyUSB0`.
 
 A serial address may carry settings that differ from the maker's:
-`serial:///dev/serial/by-id/usb-…?baudrate=19200&parity=E&stopbits=1`. A path below
-`/dev/serial/by-id` finds a USB adapter by its serial number, whatever name it comes back under.
+`serial:///dev/ttyUSB0?baudrate=19200&parity=E&stopbits=1`. `serial:///usb:A10K3X` is the USB
+adapter with that serial number, whatever name it comes back under.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sitecontroller.domain.errors import FieldError, InvalidInput
 from sitecontroller.modbus.model import SerialSettings
 
 T = TypeVar("T")
 
+USB = "usb:"
 _SETTINGS = {
     "baudrate": ("1200", "2400", "4800", "9600", "19200", "38400", "57600", "115200"),
     "parity": ("N", "E", "O"),
@@ -32,13 +33,17 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BusAddress:
-    """A checked address: host and port, or a serial device with its settings."""
+    """A checked address: host and port, or a serial device with its settings.
+
+    Instead of `device` a USB adapter has `usb`, its serial number.
+    """
 
     url: str
     transport: Transport
     host: str = ""
     port: int = 0
     device: str = ""
+    usb: str = ""
     serial: SerialSettings = field(default_factory=SerialSettings)
 
     @classmethod
@@ -48,12 +53,20 @@ class BusAddress:
             parts = urlsplit(url)
             transport = Transport(parts.scheme)
             if transport is Transport.SERIAL:
-                device = parts.path or parts.netloc
+                device = unquote(parts.path or parts.netloc)
                 settings = _settings(url, dict(parse_qsl(parts.query)), defaults)
+                if device.removeprefix("/").startswith(USB):
+                    usb = _named(url, device.split(USB, 1)[1])
+                    return cls(url, transport, usb=usb, serial=settings)
                 return cls(url, transport, device=_named(url, device), serial=settings)
             return cls(url, transport, _named(url, parts.hostname), _named(url, parts.port))
         except ValueError:
             raise _wrong(url, "is no bus address") from None
+
+    @property
+    def line(self) -> str:
+        """What it leads to: addresses with the same line share one bus."""
+        return self.device or (USB + self.usb if self.usb else f"{self.host}:{self.port}")
 
     @property
     def silence_s(self) -> float:

@@ -15,6 +15,7 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from sitecontroller.domain.errors import MeterFault, MeterTimeout
 from sitecontroller.modbus.address import BusAddress, Transport
 from sitecontroller.modbus.frames import Request, judge_rtu, judge_tcp
+from sitecontroller.modbus.usb import device_of
 
 _NEVER_S = 3600.0
 """pymodbus's own time-out, out of the way of ours."""
@@ -39,13 +40,13 @@ class IllegalAddress(Exception):
 class Connection:
     """An open line. `open` makes one; after a failure it is closed and another opened."""
 
-    def __init__(self, address: BusAddress) -> None:
+    def __init__(self, address: BusAddress, device: str) -> None:
         self._address = address
         self._request: Request | None = None
         self._stranger: str | None = None
         if address.transport is Transport.SERIAL:
             self._client: AsyncModbusTcpClient | AsyncModbusSerialClient = AsyncModbusSerialClient(
-                address.device,
+                device,
                 baudrate=address.serial.baudrate,
                 parity=address.serial.parity,
                 stopbits=address.serial.stopbits,
@@ -71,7 +72,10 @@ class Connection:
     @classmethod
     async def open(cls, address: BusAddress, timeout_s: float) -> "Connection":
         """Connect; MeterTimeout when that fails."""
-        connection = cls(address)
+        device = address.device
+        if address.usb:
+            device = await asyncio.to_thread(device_of, address.usb)
+        connection = cls(address, device)
         reason = ""
         try:
             async with asyncio.timeout(timeout_s):

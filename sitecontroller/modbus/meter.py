@@ -237,11 +237,11 @@ def _on_its_bus(meter: Meter, buses: dict[str, Bus], clock: Clock) -> BusMeter:
         raise ConfigurationError(
             f"meters[{meter.meter_id}]: {error}", remedy=error.remedy, errors=error.errors
         ) from None
-    bus = buses.setdefault(meter.url, Bus(address, clock))
-    if bus.address != address:
+    bus = buses.setdefault(address.line, Bus(address, clock))
+    if (bus.address.transport, bus.address.serial) != (address.transport, address.serial):
         raise ConfigurationError(
-            f"meters[{meter.meter_id}]: its model's serial settings differ from those of "
-            f"another meter on {meter.url}",
+            f"meters[{meter.meter_id}]: its transport or its model's serial settings differ from "
+            f"those of another meter on {address.line}",
             remedy="Set all meters of the line alike and write the settings into each url, "
             "as in serial:///dev/ttyUSB0?baudrate=9600&parity=N&stopbits=1",
         )

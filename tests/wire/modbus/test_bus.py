@@ -260,7 +260,16 @@ def test_a_serial_address_may_differ_from_the_makers_settings() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "tcp://", "tcp://host", "http://host:80", "tcp://host:99999", "serial:", "serial://x?a=1"],
+    [
+        "",
+        "serial:///usb:",
+        "tcp://",
+        "tcp://host",
+        "http://host:80",
+        "tcp://host:99999",
+        "serial:",
+        "serial://x?a=1",
+    ],
 )
 def test_what_is_no_address_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
