@@ -24,6 +24,7 @@ examples:
   sitecontroller init /srv/garage             a new site: then edit /srv/garage/site.toml
   sitecontroller run --config /srv/garage/site.toml --commissioning 30m
   sitecontroller meter read --model eastron-sdm630 --url tcp://192.168.1.20:502
+  sitecontroller meter scan serial:///dev/ttyUSB0
   sitecontroller tariff set --kwh 0.49        a new price, from now on
   sitecontroller status                       what the running controller does right now
 """
@@ -161,7 +162,7 @@ def _add_misbehave(command: argparse.ArgumentParser) -> None:
 
 
 def _add_meter(commands: _Commands) -> None:
-    meter = commands.add_parser("meter", help="read a meter, for electricians")
+    meter = commands.add_parser("meter", help="read or find meters, for electricians")
     actions = meter.add_subparsers(title="commands", metavar="COMMAND", required=True)
     read = actions.add_parser(
         "read",
@@ -176,6 +177,25 @@ def _add_meter(commands: _Commands) -> None:
     read.add_argument("--unit", type=int, default=1, help="Modbus unit id (default 1)")
     read.add_argument("--every", type=float, metavar="S", help="again every S seconds, to Ctrl-C")
     read.set_defaults(work=meters.read)
+    scan = actions.add_parser(
+        "scan",
+        help="find the meters on a line",
+        description="Ask one unit after the other, name the models that fit what answers and print "
+        "the lines for site.toml. Nothing is written to any meter. Without a controller on the "
+        "line; a whole serial line takes about two minutes.",
+    )
+    scan.add_argument("url", help="tcp://HOST:502, rtutcp://HOST:PORT or serial:///dev/ttyUSB0")
+    scan.add_argument(
+        "--units",
+        type=meters.units,
+        metavar="1-247",
+        help="units to ask (default: all; one of a device that answers whatever unit is asked)",
+    )
+    scan.add_argument(
+        "--model", action="append", default=[], help="only this model, repeatable (default: all)"
+    )
+    scan.add_argument("--json", action="store_true", help="everything, for scripts")
+    scan.set_defaults(work=meters.scan)
 
 
 def _add_tariff(commands: _Commands) -> None:

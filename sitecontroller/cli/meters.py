@@ -1,10 +1,23 @@
-"""`meter read`: live values of one meter, for the electrician in front of it."""
+"""`meter read` and `meter scan`: for the electrician in front of the meters."""
 
 import argparse
 import asyncio
+import json
+import re
+from typing import Any
 
 from sitecontroller.domain.errors import InvalidInput, OperatingError
-from sitecontroller.modbus.show import known_models, meter_model, read_once, render
+from sitecontroller.modbus.show import (
+    FoundUnit,
+    configured,
+    known_models,
+    meter_model,
+    read_once,
+    render,
+    render_found,
+    scan_line,
+)
+from sitecontroller.wire import to_json
 
 _REMEDY = (
     "Check the meter's supply and wiring, its address and unit id, and that no other program "
@@ -36,3 +49,52 @@ def read(options: argparse.Namespace) -> int:
         if options.every is None:
             return 0
         asyncio.run(asyncio.sleep(options.every))
+
+
+def scan(options: argparse.Namespace) -> int:
+    """Find the meters on a line; exit status 1 when there is none."""
+    return asyncio.run(_scan(options))
+
+
+async def _scan(options: argparse.Namespace) -> int:
+    models = [meter_model(name) for name in options.model] or known_models().values()
+    all_found: list[FoundUnit] = []
+    async for found in scan_line(options.url, models, options.units):
+        all_found.append(found)
+        if not options.json:
+            print(render_found(found), flush=True)
+    if options.json:
+        print(json.dumps({"url": options.url, "units": [_as_json(f) for f in all_found]}, indent=2))
+    elif all_found:
+        sections = [text for found in all_found if (text := configured(found, options.url))]
+        print("\nFor site.toml (phases and ct_ratio as wired):\n\n" + "\n\n".join(sections))
+    else:
+        raise OperatingError(
+            f"nothing answers on {options.url}",
+            remedy=f"{_REMEDY}; try other settings of a serial line, as "
+            "serial:///dev/ttyUSB0?baudrate=19200&parity=E, and --model where it is known",
+        )
+    return 0 if any(found.candidates for found in all_found) else 1
+
+
+def _as_json(found: FoundUnit) -> dict[str, Any]:
+    return {
+        "unit_id": found.unit_id,
+        "models": [
+            {"model": each.model.name, "identified": each.identified, "score": each.score}
+            for each in found.candidates
+        ],
+        "reading": to_json(found.candidates[0].reading) if found.candidates else None,
+    }
+
+
+def units(text: str) -> list[int]:
+    """`1-10,71` as numbers; argparse tells the reader what is wrong."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", part.strip())
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 1 <= low <= high <= 255:
+            raise argparse.ArgumentTypeError(f"'{text}' is no list of units; write 1-247 or 1,2,71")
+        numbers += range(low, high + 1)
+    return list(dict.fromkeys(numbers))

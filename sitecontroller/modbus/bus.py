@@ -15,6 +15,8 @@ from sitecontroller.modbus.frames import Request
 from sitecontroller.ports import Clock
 
 TIMEOUT_S = 0.5
+PROBE_TIMEOUT_S = 0.15
+"""For a unit that may well not be there: its neighbours shall not wait for it."""
 ATTEMPTS = 3
 TURNAROUND_S = 0.1
 REQUEST_BYTES = 8
@@ -54,6 +56,11 @@ class Bus:
                 with suppress(MeterTimeout, MeterFault):
                     return await self._ask(request, timeout_s, unit_gap_s)
             return await self._ask(request, timeout_s, unit_gap_s)
+
+    async def connect(self) -> None:
+        """Open the line, if it isn't. Raises MeterTimeout."""
+        async with self._lock:
+            await self._open(TIMEOUT_S)
 
     def close(self) -> None:
         """Close the line; a later read opens it again."""

@@ -14,7 +14,7 @@ from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import Meter, PerPhase
 from sitecontroller.modbus import sunspec
 from sitecontroller.modbus.address import BusAddress
-from sitecontroller.modbus.bus import ATTEMPTS, TIMEOUT_S, Bus
+from sitecontroller.modbus.bus import ATTEMPTS, PROBE_TIMEOUT_S, TIMEOUT_S, Bus
 from sitecontroller.modbus.connection import IllegalAddress
 from sitecontroller.modbus.family import CURRENTS, Block, MeterModel, Values
 from sitecontroller.modbus.frames import Request
@@ -28,7 +28,6 @@ SLOW_SPREAD_S = 8
 FAILURES_MAX = 3
 """After so many failed reads in a row a meter counts as dead and is only probed."""
 PROBE_EVERY_S = 10.0
-PROBE_TIMEOUT_S = 0.15
 
 log = logging.getLogger(__name__)
 
