@@ -1,4 +1,4 @@
-"""Can this sample be true? Frozen registers, jumps, and sums that don't add up (S4).
+"""Can this sample be true? Frozen registers, jumps, swapped values, sums that don't add up (S4).
 
 Judges one meter's samples in their order, on the meter's own phases; a sample it doubts is treated
 as missing, so that load management ends at its safe value instead of trusting it.
@@ -14,7 +14,10 @@ FROZEN_SAMPLES_MIN = 5
 """Identical samples in a row before registers count as frozen: real voltages move all the time."""
 
 VOLTAGE_V_MIN = 50.0
-VOLTAGE_V_MAX = 400.0
+VOLTAGE_V_MAX = 320.0
+"""Phase to neutral: 277 V and 15 %; what is above, up to 530 V, is measured between two phases."""
+BETWEEN_PHASES_V_MAX = 530.0
+CURRENT_A_MAX = 10_000.0
 FREQUENCY_HZ = (40.0, 70.0)
 POWER_TOLERANCE = 1.2
 """P may exceed U·I by this factor: the three registers are not sampled at the same instant."""
@@ -92,8 +95,13 @@ def _impossible(reading: MeterReading) -> str | None:
     voltages = [voltage for voltage in reading.voltage_v if voltage is not None]
     if voltages and max(voltages) < VOLTAGE_V_MIN:
         return "no voltage on any phase: wrong model or word order?"
-    if voltages and max(voltages) > VOLTAGE_V_MAX:
+    if voltages and max(voltages) > BETWEEN_PHASES_V_MAX:
         return f"{max(voltages):.0f} V can't be: wrong model or word order?"
+    if voltages and max(voltages) > VOLTAGE_V_MAX:
+        return f"{max(voltages):.0f} V is between two phases: is the neutral connected?"
+    currents = [abs(current) for current in reading.current_a if current is not None]
+    if currents and max(currents) > CURRENT_A_MAX:
+        return f"{max(currents):.0f} A can't be: wrong model or word order?"
     frequency_hz = reading.frequency_hz
     if frequency_hz is not None and not FREQUENCY_HZ[0] <= frequency_hz <= FREQUENCY_HZ[1]:
         return f"{frequency_hz:.1f} Hz can't be: wrong model or word order?"
@@ -101,10 +109,11 @@ def _impossible(reading: MeterReading) -> str | None:
         PHASE_NAMES, reading.voltage_v, reading.current_a, reading.power_phase_w, strict=True
     )
     for name, voltage_v, current_a, power_w in phases:
-        if voltage_v is None or current_a is None or power_w is None:
+        if current_a is None or power_w is None:
             continue
-        if abs(power_w) > POWER_TOLERANCE * abs(voltage_v * current_a) + POWER_W_FLOOR:
-            return f"{name}: {power_w:.0f} W can't flow at {voltage_v:.0f} V and {current_a:.1f} A"
+        most_v = VOLTAGE_V_MAX if voltage_v is None else abs(voltage_v)
+        if abs(power_w) > POWER_TOLERANCE * most_v * abs(current_a) + POWER_W_FLOOR:
+            return f"{name}: {power_w:.0f} W can't flow at {most_v:.0f} V and {current_a:.1f} A"
     return None
 
 
