@@ -61,6 +61,36 @@ def test_q17_a_broken_frame_gets_an_error_and_the_connection_stays(run, name):
     run(main())
 
 
+def _heartbeat(value: str) -> str:
+    return f'[2,"m","Heartbeat",{{"a":{value}}}]'
+
+
+def _of_bytes(count: int) -> str:
+    """A frame of so many bytes."""
+    filler = "x" * (count - len(_heartbeat('""')))
+    return _heartbeat(f'"{filler}"')
+
+
+BOUNDS = {
+    "256 KiB": (_of_bytes(2**18), _of_bytes(2**18 + 1)),
+    "16 levels": (_heartbeat("[" * 14 + "]" * 14), _heartbeat("[" * 15 + "]" * 15)),
+    "integers below 2^53": (_heartbeat(f"-{2**53 - 1}"), _heartbeat(f"-{2**53}")),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_q17_what_is_read_has_bounds_that_hold_to_the_last_bit(run, name):
+    async def main():
+        read, refused = BOUNDS[name]
+        async with running_site() as site, site.connect() as station:
+            assert (await ask(station, read))[:2] == [3, "m"]
+            assert (await ask(station, refused))[:3] == [4, "m", "FormationViolation"]
+            await still_answers(station)
+            assert site.dialect.count("Heartbeat") == 2
+
+    run(main())
+
+
 LATER_MESSAGES = {
     "CALLRESULTERROR": [5, "m", "FormationViolation", "not understood", {}],
     "SEND": [6, "m", "NotifyPeriodicEventStream", {"id": 1, "pending": 0, "basetime": NOW}],
