@@ -9,6 +9,7 @@ from tests.wire.site import TestSite, boot16, running_site
 from tests.wire.transactions.scenes import (
     NEVER_SET,
     OTHER_CARD,
+    at,
     euros,
     meter,
     start,
@@ -195,11 +196,14 @@ def test_q35_values_of_an_earlier_session_do_not_join_the_running_one(scene):
     scene(play)
 
 
-def test_q35_values_without_an_id_after_the_stop_complete_the_session(scene):
+@pytest.mark.parametrize("stamp", [at(19), NEVER_SET], ids=["in time", "clock never set"])
+def test_q35_values_without_an_id_after_the_stop_complete_the_session(scene, stamp):
     async def play(site, charger):
         number = await begun(charger)
         await charger.call("StopTransaction", stop(number, None))
-        await charger.call("MeterValues", meter(6_000, minutes=19))
+        values = meter(6_000)
+        values["meterValue"][0]["timestamp"] = stamp
+        await charger.call("MeterValues", values)
         assert (await site.row()).energy_wh == 5_000
         assert await billed(site) == [euros(5)]
 
