@@ -15,24 +15,35 @@ log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Hands each event to every subscriber, in the order they subscribed."""
+    """Hands each event to everyone who wants its kind, in the order they subscribed."""
 
     def __init__(self) -> None:
-        self._subscribers: list[Subscriber] = []
+        self._subscribers: list[tuple[Subscriber, tuple[type, ...]]] = []
+        self._of_kind: dict[type, tuple[Subscriber, ...]] = {}
 
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Add a subscriber; the returned function takes it out again."""
-        self._subscribers.append(subscriber)
+    def subscribe(self, subscriber: Subscriber, *kinds: type) -> Callable[[], None]:
+        """Add a subscriber to events of these kinds (none: all); the returned function takes it
+        out again."""
+        entry = subscriber, kinds
+        self._subscribers.append(entry)
+        self._of_kind.clear()
 
         def unsubscribe() -> None:
-            if subscriber in self._subscribers:
-                self._subscribers.remove(subscriber)
+            if entry in self._subscribers:
+                self._subscribers.remove(entry)
+                self._of_kind.clear()
 
         return unsubscribe
 
     def publish(self, event: Event) -> None:
         """Tell everyone."""
-        for subscriber in tuple(self._subscribers):
+        kind = type(event)
+        subscribers = self._of_kind.get(kind)
+        if subscribers is None:
+            subscribers = self._of_kind[kind] = tuple(
+                subscriber for subscriber, kinds in self._subscribers if not kinds or kind in kinds
+            )
+        for subscriber in subscribers:
             try:
                 subscriber(event)
             except Exception:

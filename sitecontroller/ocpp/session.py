@@ -42,8 +42,6 @@ REPEAT_S = 120.0
 that use one id for ever are the reason for an end."""
 ANSWERED_ANEW = frozenset({"Heartbeat", "BootNotification"})
 """Their answer is the time of day: an old one would set the station's clock back."""
-LOOKED_AT = 50
-"""Frames of a connection that are searched for what costs much to find: a key named twice."""
 INBOX_MAX = 64
 """CALLs that wait for the one before; then nothing more is read from the socket."""
 JOURNAL_CHARS_MAX = 64 * 1024
@@ -104,7 +102,6 @@ class Session:
         self._worker: asyncio.Task[None] | None = None
         self._answered: OrderedDict[gate.MessageId, _Answered] = OrderedDict()
         self._after_reply: list[Callable[[], None]] = []
-        self._looks_left = LOOKED_AT
         self._boot_seen = False
         self._gone = asyncio.Event()
         self._liveness = Liveness(traits.ping_interval_s or POLL_S)
@@ -232,8 +229,8 @@ class Session:
         self._record("in", kind, call.body, call.action, str(call.message_id))
         if call.repairs:
             self._conformance.note("frame", *call.repairs)
-        if self._looks_left > 0:
-            self._looks_left -= 1
+        if self._conformance.looks_left > 0:
+            self._conformance.looks_left -= 1
             if gate.has_duplicate_keys(call):
                 self._conformance.note("frame", "an object names a key twice")
         self._inbox.append((call, self._clock.now(), now_s))

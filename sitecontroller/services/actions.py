@@ -87,7 +87,7 @@ class ActionService:
             commands.AcknowledgeAlarm: self._acknowledge,
             **(handlers or {}),
         }
-        desk.publisher.subscribe(self._hear)
+        desk.publisher.subscribe(self._hear, CommandFinished)
 
     async def execute(self, command: Command, idempotency_key: str | None = None) -> CommandResult:
         """Carry out a command, once per idempotency key (kept before acting, for 24 h).

@@ -89,7 +89,7 @@ class Availability:
     async def load(self) -> None:
         """Take up the wishes of the last run."""
         await self._wishes.load()
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, StationReady, StationChanged)
 
     # what people ask
 

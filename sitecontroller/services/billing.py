@@ -48,7 +48,7 @@ class BillingService:
         self._render = render
         self._alarms = alarms
         self._background = background
-        publisher.subscribe(self._on_event)
+        publisher.subscribe(self._on_event, TransactionChanged)
 
     async def receipt_pdf(self, transaction_key: str, language: str) -> bytes:
         """The receipt of a transaction; issued at the first call, a marked copy afterwards.

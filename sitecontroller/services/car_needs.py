@@ -54,7 +54,7 @@ class CarNeeds:
         for needs in await self._shelf.all(open_only=True):
             if needs.transaction_key in running:
                 self._present[needs.key] = needs
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, TransactionChanged)
 
     def needs(self, key: EvseKey) -> ChargingNeeds | None:
         """What the car that charges here asked for; None: nothing, or nobody charges."""

@@ -23,6 +23,8 @@ from sitecontroller.services.shelf import Shelf
 KINDS_MAX = 200
 """Of one station."""
 REPORTS_MAX = 1000
+LOOKED_AT = 50
+"""Frames of a station that are searched for what costs much to find: a key named twice."""
 OTHERS = "others"
 
 
@@ -33,6 +35,7 @@ class Conformance:
         self._now = now
         self.since = now() if kept is None else kept.since
         self.changed = False
+        self.looks_left = LOOKED_AT
         self._faults = {(f.subject, f.fault): f for f in (kept.faults if kept else ())}
 
     def note(self, subject: str, *faults: str) -> None:

@@ -86,7 +86,7 @@ class Costs:
             ShowCost: self._show,
         }
         self.answerers: Mapping[type[Query], Answerer] = {SettlementsQuery: self._page}
-        desk.publisher.subscribe(self._on_event)
+        desk.publisher.subscribe(self._on_event, TransactionChanged, StationReady, TariffChanged)
 
     async def load(self) -> None:
         """Take up nothing: what was told is told again."""

@@ -84,7 +84,7 @@ class DeviceModels:
     async def load(self) -> None:
         """From now on stations that boot are read."""
         await self._due_settings.load()
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, StationReady)
 
     # commands and questions
 

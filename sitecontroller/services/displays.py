@@ -83,7 +83,7 @@ class Displays:
         """Take up what the database knows."""
         await self._messages.load()
         await self._messages.prune(self._desk.clock.now())
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, StationReady, TransactionChanged)
 
     # commands
 

@@ -21,10 +21,9 @@ class Effect:
     ) -> None:
         """`is_effect` judges events of one `kind`."""
         self._is_effect = is_effect
-        self._kind = kind
         self._seen = asyncio.Event()
         self._kept = False
-        self._unsubscribe = publisher.subscribe(self._look)
+        self._unsubscribe = publisher.subscribe(self._look, kind)
 
     def __enter__(self) -> Self:
         return self
@@ -49,5 +48,5 @@ class Effect:
         return True
 
     def _look(self, event: Event) -> None:
-        if isinstance(event, self._kind) and self._is_effect(event):
+        if self._is_effect(event):
             self._seen.set()

@@ -49,7 +49,7 @@ class EvStates:
     async def load(self) -> None:
         """From now on ended sessions end their alarms; load management learns of those that charge
         with priority."""
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, TransactionChanged)
         for transaction in self._desk.transactions.running():
             key = _key(transaction.station_id, transaction.station_transaction_id)
             state = await self._shelf.get(key)

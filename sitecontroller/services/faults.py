@@ -69,7 +69,7 @@ class Faults:
                 await self.keep(healing)
             if healing.began_at >= since or healing.out_of_service:
                 self._note(healing)
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, AlarmChanged, StationReady, StationChanged)
 
     # the record
 

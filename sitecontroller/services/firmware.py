@@ -86,7 +86,7 @@ class FirmwareJobs:
     async def load(self) -> None:
         """Take up the jobs under way."""
         await self.jobs.load()
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, StationReady, StationChanged)
 
     async def open(self) -> None:
         """Files can be fetched again."""

@@ -221,7 +221,9 @@ class LoadService:
 
     async def run(self) -> None:
         """Cycle until cancelled."""
-        unsubscribe = self._publisher.subscribe(self._on_event)
+        unsubscribe = self._publisher.subscribe(
+            self._on_event, MeterMeasured, TransactionChanged, StationReady, StationDisconnected
+        )
         try:
             while True:
                 due_s = await self._until_due()

@@ -71,7 +71,7 @@ class LocalLists:
         """Take up what was kept; from now on stations are looked at."""
         await self._sync.load()
         await self._seen.load()
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, StationReady, TokensChanged, CardRefused)
         self._await_night()
 
     # commands and questions

@@ -90,7 +90,7 @@ class Monitoring:
         """Take up what the database knows."""
         for known in await self._shelf.all():
             self._known[known.station_id] = known
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, StationReady)
 
     async def happened(
         self, station_id: str, events: Sequence[StationEvent], *, part: int = 0, more: bool = False

@@ -86,7 +86,7 @@ class PlugAndCharge:
         self._cache: OrderedDict[str, CachedStatus] = OrderedDict()
         self._stopped: OrderedDict[str, None] = OrderedDict()
         """Keys of sessions that were told to stop at their limit."""
-        desk.publisher.subscribe(self._on_event)
+        desk.publisher.subscribe(self._on_event, TransactionChanged)
 
     async def load(self) -> None:
         """Take up trusted roots and cached answers."""

@@ -87,7 +87,9 @@ class ReservationKeeping:
 
     def begin(self) -> None:
         """From now on."""
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(
+            self._on_event, StationReady, StationChanged, TransactionChanged
+        )
         self._desk.background.spawn(self._watch(), "reservations", patient=True)
 
     def lock(self, station_id: str) -> asyncio.Lock:

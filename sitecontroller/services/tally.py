@@ -22,6 +22,10 @@ from sitecontroller.domain.transaction import Transaction
 from sitecontroller.domain.views import EvseActivity
 from sitecontroller.publisher import Publisher
 
+COUNTED = (
+    StationConnected, StationDisconnected, StationReady, StationChanged, EvseMeasured,
+    LimitsChanged, TransactionChanged,
+)  # fmt: skip
 ActivitiesOf = Callable[[str], tuple[EvseActivity, ...]]
 
 
@@ -46,7 +50,7 @@ class Tally:
         self._running_wh = Decimal(0)
         for transaction in running:
             self._weigh(transaction)
-        publisher.subscribe(self._note)
+        publisher.subscribe(self._note, *COUNTED)
 
     def activities(self) -> Mapping[EvseActivity, int]:
         """The number of EVSEs by what they do; 0 for what none does."""

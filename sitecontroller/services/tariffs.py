@@ -34,7 +34,7 @@ class TariffService:
         self._publisher = publisher
         self._alarms = alarms
         self._currency = currency
-        publisher.subscribe(self._on_event)
+        publisher.subscribe(self._on_event, TransactionChanged)
 
     async def load(self) -> None:
         """A price may have been set while no controller ran (`init`)."""

@@ -44,7 +44,7 @@ class TransactionCheck:
 
     async def load(self) -> None:
         """Nothing is kept; from now on stations that come back are asked."""
-        self._desk.publisher.subscribe(self._on_event)
+        self._desk.publisher.subscribe(self._on_event, StationReady)
 
     async def _check_one(self, command: CheckTransaction, command_id: str) -> CommandResult:
         transaction = self._desk.transactions.find(command.transaction_key)

@@ -89,6 +89,7 @@ class TransactionService:
         self._background = background
         self._active: dict[str, Transaction] = {}
         self._asked_for: set[str] = set()
+        self._at_evse: dict[EvseKey, dict[str, Transaction]] = {}
         self._newest: dict[EvseKey, Transaction] = {}
         self._recent: deque[Transaction] = deque(maxlen=RECENT_MAX)
         self._heard_s: dict[str, float] = {}
@@ -98,7 +99,7 @@ class TransactionService:
         self._falls: dict[EvseKey, int] = {}
         """Sessions in a row that began below that."""
         self.energy_ended_wh = Decimal(0)
-        publisher.subscribe(self._on_event)
+        publisher.subscribe(self._on_event, StationReady)
 
     async def load(self) -> None:
         """Take up the transactions that ran when the controller stopped: they go on."""
@@ -237,24 +238,31 @@ class TransactionService:
             self._publisher.publish(StationChanged(transaction.station_id))
 
     def _remember(self, transaction: Transaction) -> None:
+        key = EvseKey(transaction.station_id, transaction.evse_id)
+        known = self._active.get(transaction.key)
+        if known is not None and known.evse_id != transaction.evse_id:
+            self._forget(known)
         self._active[transaction.key] = transaction
         self._heard_s[transaction.key] = self._clock.monotonic_s()
-        self._index(EvseKey(transaction.station_id, transaction.evse_id))
+        self._at_evse.setdefault(key, {})[transaction.key] = transaction
+        self._index(key)
+
+    def _forget(self, transaction: Transaction) -> None:
+        key = EvseKey(transaction.station_id, transaction.evse_id)
+        self._active.pop(transaction.key, None)
+        self._at_evse.get(key, {}).pop(transaction.key, None)
+        self._index(key)
 
     def _index(self, key: EvseKey) -> None:
-        here = [
-            item
-            for item in self._active.values()
-            if item.station_id == key.station_id and item.evse_id == key.evse_id
-        ]
+        here = self._at_evse.get(key)
         if here:
-            self._newest[key] = max(here, key=lambda item: item.started_at)
+            self._newest[key] = max(here.values(), key=lambda item: item.started_at)
         else:
             self._newest.pop(key, None)
+            self._at_evse.pop(key, None)
 
     def _ended(self, transaction: Transaction, *, was_running: bool) -> None:
-        self._active.pop(transaction.key, None)
-        self._index(EvseKey(transaction.station_id, transaction.evse_id))
+        self._forget(self._active.get(transaction.key, transaction))
         stop_wh = first_known(transaction.meter_stop_wh, transaction.meter_last_wh)
         if was_running and stop_wh is not None:
             self._registers_wh[EvseKey(transaction.station_id, transaction.evse_id)] = stop_wh

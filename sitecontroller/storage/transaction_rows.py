@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import func, literal_column, select
 from sqlalchemy.sql.expression import ColumnElement, TextClause
@@ -24,6 +25,9 @@ from sitecontroller.storage.statements import (
     parameter,
     update_row,
 )
+
+UPDATES_MAX = 256
+"""Statements kept, one for each set of columns that changed together."""
 
 _columns = table.c
 _PLAIN = tuple(field.name for field in fields(Transaction) if field.name != "id_token")
@@ -49,11 +53,9 @@ def _page(*conditions: _Condition) -> Statement:
 
 
 _INSERT = insert_row(table, without=("row_id",))
-_UPDATE = update_row(
-    table,
+_IS_EXPECTED = (
     _columns.key == parameter("old_key", _columns.key),
     _columns.version.between(parameter("version_before"), parameter("version_told")),
-    without=("row_id",),
 )
 _VERSION = Statement(select(_columns.version).where(_columns.key == parameter("key")))
 _BY_KEY = Statement(select(table).where(_columns.key == parameter("key", _columns.key)))
@@ -86,10 +88,19 @@ _RECENT_CARDS = Statement(
 )
 
 
+@lru_cache(UPDATES_MAX)
+def _update(changed: frozenset[str]) -> Statement:
+    """Sets these columns: the indexes on the others needn't be touched."""
+    others = tuple(column.key for column in _columns if column.key not in changed)
+    return update_row(table, *_IS_EXPECTED, without=others)
+
+
 class TransactionRows:
     """The part of a unit of work that keeps transactions."""
 
     connection: sqlite3.Connection
+    _known: dict[str, Transaction]
+    """Rows as they are, of those that this unit of work has seen."""
 
     def add_transaction(self, transaction: Transaction) -> None:
         """Raises Conflict when its key, or an open one of the same name and start, exists."""
@@ -97,6 +108,7 @@ class TransactionRows:
             _INSERT.run(self.connection, _row(transaction))
         except sqlite3.IntegrityError as error:
             raise Conflict(f"Transaction {transaction.key} is there already: {error}") from error
+        self._known[transaction.key] = transaction
 
     def update_transaction(self, transaction: Transaction) -> None:
         """Replace the row; `version` is the stored one, or one more when a fact is told of it.
@@ -104,10 +116,14 @@ class TransactionRows:
         Raises Conflict when it is another, NotFound when there is no such transaction.
         """
         values = _row(transaction)
+        known = self._known.get(transaction.key)
+        before = {} if known is None else _row(known)
+        changed = {"version"} | {n for n in values if n not in before or before[n] != values[n]}
         values["old_key"] = transaction.key
         values["version_before"] = transaction.version - 1
         values["version_told"] = transaction.version
-        if _UPDATE.run(self.connection, values) == 1:
+        if _update(frozenset(changed)).run(self.connection, values) == 1:
+            self._known[transaction.key] = transaction
             return
         stored = _VERSION.one(self.connection, {"key": transaction.key})
         if stored is None:
@@ -119,8 +135,8 @@ class TransactionRows:
 
     def transaction(self, key: str) -> Transaction | None:
         """The transaction of that key."""
-        row = _BY_KEY.one(self.connection, {"key": key})
-        return None if row is None else _transaction(row)
+        found = self._all(_BY_KEY, {"key": key})
+        return found[0] if found else None
 
     def open_transactions(
         self, station_id: str | None = None, evse_id: int | None = None
@@ -167,7 +183,9 @@ class TransactionRows:
         return int(row["active"]) if row is not None else 0
 
     def _all(self, statement: Statement, values: Row) -> list[Transaction]:
-        return [_transaction(row) for row in statement.all(self.connection, values)]
+        found = [_transaction(row) for row in statement.all(self.connection, values)]
+        self._known.update((transaction.key, transaction) for transaction in found)
+        return found
 
 
 def _row(transaction: Transaction) -> Row:

@@ -5,11 +5,13 @@ has structure JSON text through `wire` (there unrounded prices are decimal text 
 ms). Tables are STRICT: SQLite refuses a value of the wrong kind.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, get_origin
 
 import orjson
 from sqlalchemy import Dialect, Integer, Text
@@ -19,13 +21,10 @@ from sitecontroller.wire import from_json, to_json
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# What is JSON already is written as it is; the rest goes through `wire`.
-_AS_WIRE = (
-    orjson.OPT_SORT_KEYS
-    | orjson.OPT_NON_STR_KEYS
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-)
+# What orjson writes as `wire` does is written by it; the rest goes through `wire`.
+_AS_WIRE = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+DECODED_MAX = 256
+"""Texts of a column whose value is kept."""
 SCALED_MAX = 2**62
 """Measured values beyond this are nonsense; a difference of two smaller ones fits into 64 bits."""
 
@@ -49,7 +48,7 @@ def scaled(value: float | None, steps: int) -> int | None:
 
 
 def json_text(value: Any) -> str:
-    """Any domain value as canonical JSON text: keys sorted, no blanks."""
+    """Any domain value as JSON text without blanks; dicts by key, dataclasses as declared."""
     return orjson.dumps(value, default=to_json, option=_AS_WIRE).decode()
 
 
@@ -143,7 +142,10 @@ class Code(TypeDecorator[StrEnum]):
 
 
 class Json(TypeDecorator[Any]):
-    """JSON text. `of` names the domain type to read it back as; without it JSON values return."""
+    """JSON text. `of` names the domain type to read it back as; without it JSON values return.
+
+    Equal texts of an immutable type are read once: many rows share a tariff, flags and prices.
+    """
 
     impl = Text
     cache_ok = True
@@ -151,12 +153,14 @@ class Json(TypeDecorator[Any]):
     def __init__(self, of: Any = None) -> None:
         super().__init__()
         self.of = of
-        self._read: Callable[[Any], Any] = (
-            (lambda data: data) if of is None else (lambda data: from_json(of, data))
-        )
+        self._read: Callable[[str], Any] = orjson.loads
+        if of is not None:
+            self._read = lambda text: from_json(of, orjson.loads(text))
+            if dataclasses.is_dataclass(of) or get_origin(of) in (tuple, frozenset):
+                self._read = lru_cache(DECODED_MAX)(self._read)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else json_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else self._read(orjson.loads(value))
+        return None if value is None else self._read(value)

@@ -29,6 +29,7 @@ class UnitOfWork(TransactionRows, ReportRows, SiteRows, LedgerRows, KeptRows):
     ) -> None:
         self.connection = connection
         self.clock_quality = clock_quality
+        self._known = {}
 
 
 _PROMISED: type[ports.UnitOfWork] = UnitOfWork

@@ -55,7 +55,7 @@ class Writer:
 
     def __init__(self, path: Path, clock_quality: Callable[[], TimeQuality]) -> None:
         self.connection = connect(path)
-        self._tx = UnitOfWork(self.connection, clock_quality)
+        self._clock_quality = clock_quality
         self._log = path.with_name(path.name + "-wal")
         self._batches = 0
 
@@ -103,7 +103,7 @@ class Writer:
         execute = self.connection.execute
         execute("SAVEPOINT unit")
         try:
-            result = call(self._tx)
+            result = call(UnitOfWork(self.connection, self._clock_quality))
             assert not hasattr(result, "__await__"), "a unit of work is a plain function"
         except Exception as error:
             if _is_broken(error):
@@ -122,13 +122,12 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.connection = connect(path, read_only=True)
-        self._tx = UnitOfWork(self.connection)
 
     def read(self, call: Call) -> Any:
         """Run a call; raises StoreUnavailable when the database can't be read."""
         self.connection.execute("BEGIN")
         try:
-            return call(self._tx)
+            return call(UnitOfWork(self.connection))
         except sqlite3.OperationalError as error:
             raise _told(error) from error
         finally:

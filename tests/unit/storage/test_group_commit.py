@@ -38,7 +38,7 @@ class Tapped:
 def tap(store: Store) -> Tapped:
     writer = store._writer
     tapped: Any = Tapped(writer.connection)
-    writer.connection = writer._tx.connection = tapped
+    writer.connection = tapped
     return tapped
 
 

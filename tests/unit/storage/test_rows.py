@@ -139,6 +139,23 @@ readings = st.builds(
 )
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(transactions, transactions, st.booleans())
+def test_an_updated_transaction_is_the_new_one_whatever_changed(
+    tx: UnitOfWork, before: Transaction, after: Transaction, same_unit: bool
+) -> None:
+    tx.connection.execute("DELETE FROM charging_transaction")
+    after = replace(after, version=before.version)
+    tx.add_transaction(before)
+    unit = tx if same_unit else UnitOfWork(tx.connection)
+    unit.update_transaction(after)
+    assert UnitOfWork(tx.connection).transaction("T1") == after
+    known = unit.transaction("T1")
+    assert known is not None
+    unit.update_transaction(replace(known, meter_last_wh=5.0))
+    assert UnitOfWork(tx.connection).transaction("T1") == replace(after, meter_last_wh=5.0)
+
+
 @given(samples=st.lists(readings, min_size=1, max_size=5, unique_by=lambda sample: sample.at))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_readings_come_back_as_they_were(tx: UnitOfWork, samples: list[MeterReading]) -> None:
