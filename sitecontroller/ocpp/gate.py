@@ -113,15 +113,13 @@ def salvaged_id(raw: bytes) -> MessageId | None:
 
 
 def has_duplicate_keys(call: InboundCall) -> bool:
-    """Whether an object of the frame names a key twice; the last one counted. Not for hot paths."""
-    written = _STRING.sub(b"", call.body).count(b":")
-    return written > _keys(call.payload)
+    """Whether an object of the frame names a key twice; the last one counted."""
+    return _keys(call.body) > _keys(orjson.dumps(call.payload))
 
 
-def _keys(value: Any) -> int:
-    if type(value) is dict:
-        return len(value) + sum(map(_keys, value.values()))
-    return sum(map(_keys, value)) if type(value) is list else 0
+def _keys(text: bytes) -> int:
+    """Of JSON text; what looks like one within a string counts too."""
+    return text.translate(None, b" \t\r\n").count(b'":')
 
 
 def _sorted(message: Any, raw: bytes, repairs: tuple[str, ...]) -> Frame:
