@@ -182,7 +182,7 @@ def _add_meter(commands: _Commands) -> None:
         help="find the meters on a line",
         description="Ask one unit after the other, name the models that fit what answers and print "
         "the lines for site.toml. Nothing is written to any meter. Without a controller on the "
-        "line; a whole serial line takes about two minutes.",
+        "line; a whole serial line takes up to two minutes.",
     )
     scan.add_argument("url", help="tcp://HOST:502, rtutcp://HOST:PORT or serial:///dev/ttyUSB0")
     scan.add_argument(

@@ -29,7 +29,7 @@ def read(options: argparse.Namespace) -> int:
     """Print a meter's values once, or again and again."""
     if options.model == "list":
         for name, model in sorted(known_models().items()):
-            print(f"{name:22} {model.vendor}: {', '.join(model.models)}")
+            print(f"{name:26} {model.vendor}: {', '.join(model.models)}")
         return 0
     if not options.url:
         raise InvalidInput(

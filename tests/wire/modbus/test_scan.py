@@ -121,6 +121,19 @@ def test_a_device_that_answers_every_unit_is_found_once(scanned: Run) -> None:
     assert [found.unit_id for found in scanned(everywhere, rtu=False)] == [1]
 
 
+def test_a_meter_that_is_silent_to_wrong_questions_is_found_when_its_model_is_named(
+    scanned: Run,
+) -> None:
+    def only_right(unit: int, function: int, start: int, count: int, honest: Answer) -> Answer:
+        return None if honest is None or honest[1] & 0x80 else honest
+
+    model = meter_model("socomec-countis-e23")
+    shy = Responder({1: device(model.name)}, only_right)
+    assert scanned(shy, units=[1]) == []
+    (found,) = scanned(shy, units=[1], models=(model,))
+    assert found.candidates[0].model == model
+
+
 def test_something_else_is_found_without_a_model(scanned: Run) -> None:
     (found,) = scanned(Responder({5: dict.fromkeys(range(300), 17)}))
     assert (found.unit_id, found.candidates) == (5, ())
