@@ -14,18 +14,18 @@ from sitecontroller.ports import CallAnswer
 async def _start_limited(dialect: Any, request: LimitedStart) -> CallAnswer:
     """A TxProfile without a transaction id, under the number of its later limit.
 
-    Watts are those of one phase: the car may use no more.
+    Relative, as case TC_K_37_CSMS asks: it needs no clock, is no lease and holds until the first
+    limit of the session replaces it. Watts are those of one phase: the car may use no more.
     """
     evse = next(each for each in dialect.evses if each.evse_id == request.evse_id)
     in_watts = evse.limit_unit is LimitUnit.W and evse.supply is Supply.AC
-    clock_known = dialect.clock_offset_s is not None
     limit = profiles.lease(
         evse,
         request.current_a,
         1 if in_watts else evse.phase_count,
         purpose=Purpose.TX_DEFAULT,
         lease_s=None,
-        station_now=dialect.station_now if clock_known else None,
+        station_now=None,
         transaction_id=None,
         integer=dialect.quirks.integer_limits,
     )

@@ -291,8 +291,11 @@ def test_a_session_is_begun_with_a_limit(scene):
         assert (asked["evseId"], asked["idToken"]["idToken"]) == (1, "CARD0001")
         profile = asked["chargingProfile"]
         assert profile["chargingProfilePurpose"] == "TxProfile"
+        assert profile["chargingProfileKind"] == "Relative"
         assert "transactionId" not in profile
-        (period,) = profile["chargingSchedule"][0]["chargingSchedulePeriod"]
+        (schedule,) = profile["chargingSchedule"]
+        assert "startSchedule" not in schedule
+        (period,) = schedule["chargingSchedulePeriod"]
         assert period == {"startPeriod": 0, "limit": 6, "numberPhases": 3}
         answer = await scene.charger.call(
             "TransactionEvent",
