@@ -1,13 +1,15 @@
 """Who charges at all when there isn't room for everybody's minimum.
 
-A car gets at least its minimum or nothing. Order: class; then whoever runs for less than 15 min
-(contactors and drivers want rest), then whoever has been waiting or running longer by credit, then
-who waits for less than 15 min; then plug-in time.
+A car gets at least its minimum or nothing. Order: class; then whoever can't wait if it is to leave
+in time, then whoever runs for less than 15 min (contactors and drivers want rest), then whoever has
+been waiting or running longer by credit, then who waits for less than 15 min; then plug-in time.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
+from sitecontroller.dlm.departures import URGENT_S, laxity_s
 from sitecontroller.dlm.room import EPSILON_A, Bundle
 from sitecontroller.dlm.snapshot import Demand
 
@@ -19,28 +21,49 @@ KINDS_MAX = 256
 """Pairs of minimum and step that are remembered."""
 
 AdmissionOrder = tuple[int, int, float, float, str, int]
+URGENT, RUNS_SHORTLY, SETTLED, WAITS_SHORTLY = range(4)
 
 
-def order_of(demand: Demand) -> AdmissionOrder:
+def order_of(demand: Demand, voltage_v: float) -> AdmissionOrder:
     """The smaller is admitted first. Unique per EVSE, so that results don't depend on input order.
 
     Credit counts only once both sides had their 15 minutes.
     """
+    rank = rank_of(demand, voltage_v)
+    credit_s = demand.credit_s if rank == SETTLED else 0.0
+    return (int(demand.demand_class), rank, -credit_s, *plug_in_order(demand))
+
+
+def plug_in_order(demand: Demand) -> tuple[float, str, int]:
+    """Who came first; unique per EVSE."""
+    return demand.plugged_s, demand.key.station_id, demand.key.evse_id
+
+
+def rank_of(demand: Demand, voltage_v: float) -> int:
+    """What stands above credit; rest and rotation are soft: a departure goes before them."""
+    if demand.departs_in_s is not None and laxity_s(demand, voltage_v) < URGENT_S:
+        return URGENT
     settled_s = demand.settled_s
     if demand.limit_a > 0:
-        rank = 0 if settled_s is not None and settled_s < RUN_S_MIN else 1
-    else:
-        rank = 1 if settled_s is not None and settled_s >= PAUSE_S_MIN else 2
-    credit_s = demand.credit_s if rank == 1 else 0.0
-    key = demand.key
-    return (
-        int(demand.demand_class),
-        rank,
-        -credit_s,
-        demand.plugged_s,
-        key.station_id,
-        key.evse_id,
+        return RUNS_SHORTLY if settled_s is not None and settled_s < RUN_S_MIN else SETTLED
+    return SETTLED if settled_s is not None and settled_s >= PAUSE_S_MIN else WAITS_SHORTLY
+
+
+def holds(demands: Sequence[Demand], voltage_v: float) -> list[tuple[int, int] | None]:
+    """Per demand its place among those whose minimum is set aside first; None: it has none.
+
+    Who charges and is urgent, or charges for less than 15 min, isn't stopped for one of its own
+    class; it is for a higher class, all of which come before it.
+    """
+    ranks = [rank_of(demand, voltage_v) for demand in demands]
+    held = [d.limit_a > 0 and rank <= RUNS_SHORTLY for d, rank in zip(demands, ranks, strict=True)]
+    lowest = max(
+        (d.demand_class for d, is_held in zip(demands, held, strict=True) if is_held), default=0
     )
+    return [
+        (int(demand.demand_class), rank) if is_held or demand.demand_class < lowest else None
+        for demand, rank, is_held in zip(demands, ranks, held, strict=True)
+    ]
 
 
 def minimum_of(demand: Demand) -> float:

@@ -1,25 +1,29 @@
 """The allocator: one frozen snapshot in, one current per EVSE out, each with what binds it.
 
-Admission at the minimum, weighted max-min sharing per phase on the tree, rounding down to each
-station's steps with the remainders handed out by waiting time. Pure and deterministic: the order
-of circuits and demands in the snapshot doesn't matter. It knows nothing of ramps, leases or what
-is on its way; see `exposure` and `stability` for those.
+By the snapshot's policy either admission at the minimum, weighted max-min sharing per phase on the
+tree and rounding down to each station's steps with the remainders handed out by waiting time; or
+each in turn all it can use. Pure and deterministic: the order of circuits and demands in the
+snapshot doesn't matter. It knows nothing of ramps, leases or what is on its way; see `exposure`
+and `stability` for those.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sitecontroller.dlm.admission import STEP_SLACK, admit, minimum_of, order_of
+from sitecontroller.dlm.admission import STEP_SLACK, admit, holds, minimum_of
+from sitecontroller.dlm.departures import ceiling_of
 from sitecontroller.dlm.fill import NOWHERE, Filled, fill
 from sitecontroller.dlm.imbalance import ROUNDS_MAX as IMBALANCE_ROUNDS_MAX
 from sitecontroller.dlm.imbalance import tighten_imbalance
-from sitecontroller.dlm.policy import EQUAL_SHARE, Policy
+from sitecontroller.dlm.policy import POLICIES
 from sitecontroller.dlm.room import EPSILON_A, Bundle, Room
 from sitecontroller.dlm.snapshot import Demand, Snapshot
+from sitecontroller.dlm.turns import Turn, serve
 from sitecontroller.domain.topology import EvseKey
 
 ROUNDS_MAX = 16
 """Of handing out remainders: a 10 A step left over is taken up by 0.1 A steps of a few cars."""
+STATION = ("station", "the station's maximum")
 
 
 class Allocation(NamedTuple):
@@ -46,11 +50,13 @@ class Allocations:
         return self.by_key[key]
 
 
-def allocate(snapshot: Snapshot, policy: Policy = EQUAL_SHARE) -> Allocations:
+def allocate(snapshot: Snapshot) -> Allocations:
     """Decide for all demands. Currents never add up to more than any circuit, group or phase has.
 
-    What unsteerable demands may draw (`exposure_a`) is taken off first.
+    What unsteerable demands may draw (`exposure_a`) is taken off first. A policy that isn't in
+    `POLICIES` is a KeyError.
     """
+    policy = POLICIES[snapshot.policy]
     room = Room(snapshot)
     steerable: list[Demand] = []
     for demand in snapshot.demands:
@@ -59,21 +65,22 @@ def allocate(snapshot: Snapshot, policy: Policy = EQUAL_SHARE) -> Allocations:
         else:
             for entry in room.entries(demand):
                 room.free_a[entry] -= demand.exposure_a
-    steerable.sort(key=order_of)
-    result = _Round(room, policy).decide(steerable)
+    steerable = policy.order(steerable, room, snapshot.voltage_v)
+    result = _Round(room, snapshot).decide(steerable)
     for number in range(IMBALANCE_ROUNDS_MAX):
         if not tighten_imbalance(room, snapshot, steerable, result, number):
             break
-        result = _Round(room, policy).decide(steerable)
-    return Allocations(policy.name, result)
+        result = _Round(room, snapshot).decide(steerable)
+    return Allocations(snapshot.policy, result)
 
 
 class _Round:
     """One pass through admission, sharing and rounding over a given room."""
 
-    def __init__(self, room: Room, policy: Policy) -> None:
+    def __init__(self, room: Room, snapshot: Snapshot) -> None:
         self._room = room
-        self._policy = policy
+        self._voltage_v = snapshot.voltage_v
+        self._share = self._in_turn if POLICIES[snapshot.policy].in_turn else self._by_weight
         self._free_a = room.free_a.copy()
         self._result: dict[EvseKey, Allocation] = {}
 
@@ -99,12 +106,12 @@ class _Round:
             self._offer_minimum(sleeping)
         return self._result
 
-    def _share(self, demands: list[Demand]) -> None:
+    def _by_weight(self, demands: list[Demand]) -> None:
         admitted, minimum_a, bundles = self._admit(demands)
         if not admitted:
             return
         maximum_a = [max(m, ceiling_of(d)) for d, m in zip(admitted, minimum_a, strict=True)]
-        weight = [self._policy.weight_of(demand) for demand in admitted]
+        weight = [demand.weight for demand in admitted]
         filled = fill(minimum_a, maximum_a, weight, bundles, self._free_a)
         maximum_a = [max(m, d.current_a_max) for d, m in zip(admitted, minimum_a, strict=True)]
         filled = self._fill_above_need(filled, minimum_a, maximum_a, weight, bundles)
@@ -115,15 +122,39 @@ class _Round:
         ]
         self._take(bundles, [n * s - m for n, s, m in zip(steps, step_a, minimum_a, strict=True)])
         self._hand_out_remainders(bundles, steps, step_a, maximum_a)
-        labels = {entry: self._room.label(entry) for entry in set(filled.bound_by) - {NOWHERE}}
-        for number, demand in enumerate(admitted):
-            entry = filled.bound_by[number]
-            current_a = round(steps[number] * step_a[number], 6)
-            if entry != NOWHERE:
-                bound_by, reason = labels[entry]
-            else:
-                bound_by, reason = "station", "the station's maximum"
-            self._result[demand.key] = Allocation(demand.key, current_a, bound_by, reason)
+        currents_a = [n * s for n, s in zip(steps, step_a, strict=True)]
+        self._settle(admitted, currents_a, filled.bound_by)
+
+    def _settle(self, demands: list[Demand], currents_a: list[float], bound_by: list[int]) -> None:
+        labels = {entry: self._room.label(entry) for entry in set(bound_by) - {NOWHERE}}
+        for demand, current_a, entry in zip(demands, currents_a, bound_by, strict=True):
+            by, reason = labels[entry] if entry != NOWHERE else STATION
+            self._result[demand.key] = Allocation(demand.key, round(current_a, 6), by, reason)
+
+    def _in_turn(self, demands: list[Demand]) -> None:
+        turns = []
+        for demand, hold in zip(demands, holds(demands, self._voltage_v), strict=True):
+            minimum_a = minimum_of(demand)
+            turns.append(
+                Turn(
+                    self._room.entries(demand),
+                    minimum_a,
+                    max(minimum_a, ceiling_of(demand)),
+                    max(minimum_a, demand.current_a_max),
+                    demand.step_a,
+                    hold,
+                )
+            )
+        served = serve(turns, self._free_a)
+        charging = [number for number, current_a in enumerate(served.current_a) if current_a > 0]
+        self._settle(
+            [demands[number] for number in charging],
+            [served.current_a[number] for number in charging],
+            [served.bound_by[number] for number in charging],
+        )
+        for number, demand in enumerate(demands):
+            if served.current_a[number] == 0:
+                self._refuse(demand, turns[number].minimum_a, served.bound_by[number])
 
     def _fill_above_need(
         self,
@@ -175,13 +206,7 @@ class _Round:
         if not refused:
             return demands, minimum_a, bundles
         for number, entry in refused.items():
-            label = self._room.label(entry)
-            if label.bound_by == "meter":
-                self._result[demands[number].key] = Allocation(
-                    demands[number].key, 0.0, "meter", label.text
-                )
-            else:
-                self._pause(demands[number], f"no room for {minimum_a[number]:g} A: {label.text}")
+            self._refuse(demands[number], minimum_a[number], entry)
         kept = [number for number in range(len(demands)) if number not in refused]
         demands = [demands[number] for number in kept]
         return demands, [minimum_a[number] for number in kept], self._room.bundles(demands)
@@ -224,12 +249,12 @@ class _Round:
                 break
             open_bundles = served
 
+    def _refuse(self, demand: Demand, minimum_a: float, entry: int) -> None:
+        label = self._room.label(entry)
+        if label.bound_by == "meter":
+            self._result[demand.key] = Allocation(demand.key, 0.0, "meter", label.text)
+        else:
+            self._pause(demand, f"no room for {minimum_a:g} A: {label.text}")
+
     def _pause(self, demand: Demand, reason: str) -> None:
         self._result[demand.key] = Allocation(demand.key, 0.0, "pause", reason)
-
-
-def ceiling_of(demand: Demand) -> float:
-    """The most a car needs: the station's maximum, or what it was seen to take."""
-    if demand.need_a is None:
-        return demand.current_a_max
-    return min(demand.current_a_max, demand.need_a)

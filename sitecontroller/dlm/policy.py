@@ -1,24 +1,41 @@
 """Named ways to share what is there; the name is shown to people.
 
-A policy turns a demand into its weight: with twice the weight a car gets twice the current, as far
-as circuits, station and car allow. Who may charge at all is decided before, by admission.
+A policy says who comes first, and whether those who may charge share by weight (with twice the
+weight a car gets twice the current, as far as circuits, station and car allow) or take turns: the
+first all it can use, then the next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sitecontroller.dlm.snapshot import Demand
+from sitecontroller.dlm.admission import order_of, plug_in_order
+from sitecontroller.dlm.departures import by_laxity
+from sitecontroller.dlm.room import Room
+from sitecontroller.dlm.snapshot import EQUAL_SHARE, Demand
+
+Order = Callable[[Sequence[Demand], Room, float], list[Demand]]
+"""Demands, room and volts to the order in which they are served."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`weight_of` gives a number above 0."""
+    """`order` must not depend on the order it is given."""
 
-    name: str
-    weight_of: Callable[[Demand], float]
+    order: Order
+    in_turn: bool
 
 
-EQUAL_SHARE = Policy("equal share", lambda demand: demand.weight)
-"""Everybody the same, times the weight that the installer gave the EVSE."""
+def _by_admission(demands: Sequence[Demand], _: Room, voltage_v: float) -> list[Demand]:
+    return sorted(demands, key=lambda demand: order_of(demand, voltage_v))
 
-POLICIES = {policy.name: policy for policy in (EQUAL_SHARE,)}
+
+def _by_plug_in(demands: Sequence[Demand], _room: Room, _voltage_v: float) -> list[Demand]:
+    return sorted(demands, key=lambda demand: (demand.demand_class, *plug_in_order(demand)))
+
+
+POLICIES = {
+    EQUAL_SHARE: Policy(_by_admission, in_turn=False),
+    "first come": Policy(_by_plug_in, in_turn=True),
+    "laxity": Policy(by_laxity, in_turn=True),
+}
+"""Everybody the same by weight; by time of plug-in; by how urgent the departure is."""

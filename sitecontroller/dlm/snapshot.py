@@ -7,7 +7,9 @@ a circuit whose base load is None has no room.
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sitecontroller.domain.topology import PHASES, EvseKey, PerPhase
+from sitecontroller.domain.topology import NOMINAL_V, PHASES, EvseKey, PerPhase
+
+EQUAL_SHARE = "equal share"
 
 Amperes = tuple[float, float, float]
 """L1, L2, L3, all known."""
@@ -83,6 +85,10 @@ class Demand:
     """Monotonic; the earlier comes first."""
     may_start: bool = True
     """False: its contactor has switched often enough for now."""
+    departs_in_s: float | None = None
+    """Until the driver means to leave, below 0 when that time is over; None: nobody said."""
+    energy_need_wh: float | None = None
+    """What the car still needs by then; None: nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +98,7 @@ class Snapshot:
     circuits: tuple[CircuitState, ...]
     demands: tuple[Demand, ...]
     groups: tuple[GroupState, ...] = ()
+    policy: str = EQUAL_SHARE
+    """One of `policy.POLICIES` by its name."""
+    voltage_v: float = NOMINAL_V
+    """Between a phase and what the cars' current returns by: turns energy into current."""

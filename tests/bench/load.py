@@ -7,6 +7,7 @@ they could get, so that admission, both fillings and the rounding all have work.
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from sitecontroller.dlm import Snapshot, allocate
 from tests.unit.dlm.oracle import lexicographic_max_min
@@ -24,6 +25,8 @@ def run() -> dict[str, float]:
     for name, (evses, circuits) in SIZES.items():
         snapshot = site(evses, circuits)
         figures[f"allocate_{name}_ms"] = 1000 * median_s(lambda: allocate(snapshot), ROUNDS)  # noqa: B023
+        leaving = replace(site(evses, circuits, departures=True), policy="laxity")
+        figures[f"laxity_{name}_ms"] = 1000 * median_s(lambda: allocate(leaving), ROUNDS)  # noqa: B023
     small = site(*SIZES["54"])
     result = allocate(small)
     admitted = [d for d in small.demands if result[d.key].current_a > 0]
@@ -32,9 +35,10 @@ def run() -> dict[str, float]:
     return figures
 
 
-def site(evses: int, circuits: int) -> Snapshot:
+def site(evses: int, circuits: int, *, departures: bool = False) -> Snapshot:
     """A site of that size with half of what its cars could take."""
-    return random_snapshot(SEED, Mix(circuits=circuits, evses=evses, tightness=0.5))
+    mix = Mix(circuits=circuits, evses=evses, tightness=0.5)
+    return random_snapshot(SEED, mix, departures=departures)
 
 
 def median_s(work: Callable[[], object], rounds: int) -> float:

@@ -1,14 +1,15 @@
 """The independent judge: lexicographic max-min as a sequence of linear programmes (scipy HiGHS).
 
 Each programme raises the common level of all demands not yet settled; a demand whose constraint
-has a price (dual) is tight in every optimum and is settled there.
+has a price (dual) is tight in every optimum and is settled there. Policies that take turns are
+judged by one programme for each demand.
 """
 
 import numpy as np
 from scipy.optimize import linprog
 
 from sitecontroller.dlm import Demand, Snapshot
-from sitecontroller.dlm.allocate import ceiling_of
+from sitecontroller.dlm.departures import ceiling_of
 from sitecontroller.domain.topology import PHASES, EvseKey
 
 PRICE_MIN = 1e-7
@@ -28,6 +29,28 @@ def lexicographic_max_min(snapshot: Snapshot, admitted: list[Demand]) -> dict[Ev
     first = _max_min(snapshot, admitted, needed)
     possible = [(first[d.key], max(first[d.key], d.current_a_max)) for d in admitted]
     return _max_min(snapshot, admitted, possible)
+
+
+def in_turn(snapshot: Snapshot, admitted: list[Demand]) -> dict[EvseKey, float]:
+    """A programme for each demand, in their order: the most it can have while nobody before it
+    loses and everybody after it keeps its minimum. Once up to what each needs, then to its maximum.
+    """
+    if not admitted:
+        return {}
+    usage, free = _constraints(snapshot, admitted)
+    least = [d.current_a_min for d in admitted]
+    for most in ([ceiling_of(d) for d in admitted], [d.current_a_max for d in admitted]):
+        for i in range(len(admitted)):
+            answer = linprog(
+                -np.eye(len(admitted))[i],
+                A_ub=usage,
+                b_ub=free + ROUNDING_A,
+                bounds=[(a, max(a, most[i]) if j == i else a) for j, a in enumerate(least)],
+                method="highs",
+            )
+            assert answer.status == 0, answer.message
+            least[i] = -answer.fun
+    return {demand.key: current for demand, current in zip(admitted, least, strict=True)}
 
 
 def _max_min(snapshot: Snapshot, admitted: list[Demand], bounds: Bounds) -> dict[EvseKey, float]:

@@ -22,8 +22,8 @@ class Mix:
     groups: int = 0
 
 
-def random_snapshot(seed: int, mix: Mix = Mix()) -> Snapshot:
-    """The same seed and mix give the same site."""
+def random_snapshot(seed: int, mix: Mix = Mix(), *, departures: bool = False) -> Snapshot:
+    """The same seed and mix give the same site; with `departures` some drivers said theirs."""
     rng = random.Random(seed)
     parents: list[str | None] = [None]
     for number in range(1, mix.circuits):
@@ -42,7 +42,17 @@ def random_snapshot(seed: int, mix: Mix = Mix()) -> Snapshot:
         )
         for number in range(mix.groups)
     )
+    if departures:
+        demands = tuple(_with_departure(rng, demand) for demand in demands)
     return Snapshot(circuits, demands, groups)
+
+
+def _with_departure(rng: random.Random, demand: Demand) -> Demand:
+    return replace(
+        demand,
+        departs_in_s=rng.choice((None, rng.uniform(-600, 8 * 3600))),
+        energy_need_wh=rng.choice((None, 0.0, rng.uniform(0, 40_000))),
+    )
 
 
 def _demand(rng: random.Random, number: int, mix: Mix) -> Demand:
