@@ -64,19 +64,22 @@ def flow_bounds(
     limit_a: float,
     fresh: bool,
     settled: bool,
+    least_a: float | None = None,
 ) -> tuple[float, float]:
     """Bounds of one EVSE's current per phase it uses.
 
     `settled`: a reading was taken since the reaction time after the last change of its limit.
-    Without a reading nothing is ruled out; a stale one says only that it hardly draws more.
+    Without a reading nothing is ruled out; a stale one says only that it hardly draws more. Below 0
+    is what a car gives back; `least_a` is less than `draw_a` where a reading may mean either.
     """
     if draw_a is None:
         return 0.0, exposure_a
+    lowest_a = draw_a if least_a is None else least_a
     if not fresh:
-        return 0.0, min(draw_a, exposure_a)
+        return min(0.0, lowest_a), min(max(0.0, draw_a), exposure_a)
     if settled:
-        return draw_a, draw_a
-    return min(draw_a, limit_a), max(draw_a, exposure_a)
+        return lowest_a, draw_a
+    return min(lowest_a, limit_a), max(draw_a, exposure_a)
 
 
 @dataclass(slots=True)

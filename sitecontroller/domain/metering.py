@@ -52,5 +52,8 @@ class MeterReading:
     soc_percent: float | None = None
     context: ReadingContext = ReadingContext.PERIODIC
     time_quality: TimeQuality = TimeQuality.GOOD
+    feeds_in: bool = False
+    """A negative current or power is what a car gives back. Without it a sign is no evidence: the
+    meter may be mounted the wrong way round."""
     signed_data: str | None = None
     """A signed meter value exactly as the station sent it."""

@@ -30,6 +30,8 @@ ENERGY_IMPORT = "Energy.Active.Import.Register"
 ENERGY_EXPORT = "Energy.Active.Export.Register"
 POWER_IMPORT = "Power.Active.Import"
 CURRENT_IMPORT = "Current.Import"
+POWER_EXPORT = "Power.Active.Export"
+CURRENT_EXPORT = "Current.Export"
 CURRENT_OFFERED = "Current.Offered"
 VOLTAGE = "Voltage"
 FREQUENCY = "Frequency"
@@ -57,6 +59,8 @@ _BOUNDS = {
     ENERGY_EXPORT: (-ENERGY_WH_MAX, ENERGY_WH_MAX),
     POWER_IMPORT: (-POWER_W_MAX, POWER_W_MAX),
     CURRENT_IMPORT: (-CURRENT_A_MAX, CURRENT_A_MAX),
+    POWER_EXPORT: (-POWER_W_MAX, POWER_W_MAX),
+    CURRENT_EXPORT: (-CURRENT_A_MAX, CURRENT_A_MAX),
     CURRENT_OFFERED: (-CURRENT_A_MAX, CURRENT_A_MAX),
     VOLTAGE: (-VOLTAGE_V_MAX, VOLTAGE_V_MAX),
     FREQUENCY: (0.0, FREQUENCY_HZ_MAX),
@@ -139,9 +143,10 @@ def _reading(
             found[key] = sample
     if evse is not None and evse.supply is Supply.DC:
         # At a DC outlet these are the car's volts and amperes, not the grid's.
-        for name in (CURRENT_IMPORT, VOLTAGE):
+        for name in (CURRENT_IMPORT, CURRENT_EXPORT, VOLTAGE):
             found = {k: s for k, s in found.items() if k[0] != name or s.kind.location == "inlet"}
     values = {key: sample.value for key, sample in found.items()}
+    feeds_in = _less_exports(values)
     return replace(
         blank,
         current_a=_currents(values, evse),
@@ -153,7 +158,27 @@ def _reading(
         frequency_hz=values.get((FREQUENCY, _TOTAL)),
         current_offered_a=_smallest(values, CURRENT_OFFERED),
         soc_percent=values.get((STATE_OF_CHARGE, _TOTAL)),
+        feeds_in=feeds_in,
     )
+
+
+def _less_exports(values: dict[tuple[str, int | None], float]) -> bool:
+    """Take what a station tells as exported from what is imported; whether there was any."""
+    feeds_in = False
+    for exported, imported in ((CURRENT_EXPORT, CURRENT_IMPORT), (POWER_EXPORT, POWER_IMPORT)):
+        for terminal in (_TOTAL, 0, 1, 2):
+            value = abs(values.get((exported, terminal), 0.0))
+            if value > 0:
+                values[imported, terminal] = values.get((imported, terminal), 0.0) - value
+                feeds_in = True
+    return feeds_in
+
+
+def with_meant_signs(reading: MeterReading) -> MeterReading:
+    """A reading of a station that may let cars feed in, and says so by a sign too."""
+    values = (*reading.current_a, *reading.power_phase_w, reading.power_w)
+    is_negative = any(value is not None and value < 0 for value in values)
+    return replace(reading, feeds_in=True) if is_negative else reading
 
 
 def _phases(
@@ -376,7 +401,7 @@ class RegisterCheck:
             self._counted_wh = self._expected_wh = 0.0
             return None
         self._counted_wh += counted_wh
-        self._expected_wh += power_w * elapsed_s / 3600
+        self._expected_wh += max(0.0, power_w) * elapsed_s / 3600
         return self._verdict()
 
     def _verdict(self) -> int | None:

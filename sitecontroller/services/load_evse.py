@@ -15,16 +15,9 @@ from sitecontroller.dlm.snapshot import Demand
 from sitecontroller.dlm.stability import Dwell, Need
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import ChargingState
-from sitecontroller.domain.topology import (
-    NOMINAL_V,
-    UNKNOWN_PHASES,
-    Evse,
-    EvseKey,
-    LimitUnit,
-    PerPhase,
-    Supply,
-)
+from sitecontroller.domain.topology import Evse, EvseKey, LimitUnit, Supply
 from sitecontroller.domain.transaction import Transaction
+from sitecontroller.services.load_draw import UNKNOWN_CURRENT, Draw, GridCurrent, grid_current
 
 PLUGGED_RESERVE_S = 120.0
 """How long a plugged car without a session has its fallback kept free for it."""
@@ -61,21 +54,6 @@ class Timing:
     stale_s: float
     evidence_s: float
     """Without evidence for so long after a decrease, S6 begins."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """The last reading of an EVSE: grid current per site phase, and when it came."""
-
-    current_a: PerPhase
-    received_s: float
-    before_a: PerPhase = UNKNOWN_PHASES
-    """The reading before it."""
-
-    @property
-    def most_a(self) -> float | None:
-        """The largest phase; None where none is known."""
-        return max((a for a in self.current_a if a is not None), default=None)
 
 
 @dataclass(slots=True)
@@ -126,7 +104,7 @@ class EvseControl:
     obedience_since_s: float = 0.0
     ended_s: float | None = None
     """When the last session here ended."""
-    _left_a: PerPhase = UNKNOWN_PHASES
+    _left: GridCurrent = UNKNOWN_CURRENT
     """What it drew last."""
     writes_day: int = 0
     writes: int = 0
@@ -158,7 +136,7 @@ class EvseControl:
         if (before.key if before else None) != (transaction.key if transaction else None):
             if before is not None:
                 ended, self.ended_s = True, now_s
-                self._left_a = self.draw.current_a if self.draw is not None else UNKNOWN_PHASES
+                self._left = self.draw.grid if self.draw is not None else UNKNOWN_CURRENT
                 self.exposure = self.exposure.scaled(self._on_one_phase, self.evse.current_a_max)
             self._forget_car()
             self.transaction_since_s = now_s
@@ -176,17 +154,19 @@ class EvseControl:
         known = self.draw is not None and received_s <= self.draw.received_s
         if self.transaction is None or known or received_s < self.transaction_since_s:
             return False
-        current_a = grid_current(self.evse, reading)
-        before_a = self.draw.current_a if self.draw is not None else UNKNOWN_PHASES
-        self.draw = Draw(current_a, received_s, before_a)
+        before = self.draw
+        grid = grid_current(self.evse, reading)
+        self.draw = Draw(grid, received_s, before.grid if before is not None else UNKNOWN_CURRENT)
         self.heard()
-        self.phases.observe(current_a, received_s)
+        one, two, three = (None if a is None else abs(a) for a in grid.current_a)
+        self.phases.observe((one, two, three), received_s)
         most_a = self.draw.most_a
         if most_a is None:
             return False
         limit_a = self.exposure.limit_a(received_s)
         self.need.observe(most_a, limit_a, received_s)
-        self.followed = self._has_followed(most_a, before_a, limit_a)
+        before_a = before.most_a if before is not None else None
+        self.followed = self._has_followed(most_a, before_a or 0.0, limit_a)
         self._judge(most_a, received_s, timing)
         self.exposure = self.exposure.measured(most_a, received_s, timing.reaction_s)
         return True
@@ -309,14 +289,19 @@ class EvseControl:
         may_fall = now_s < self.changed_s + timing.reaction_s + FALL_GRACE_S
         flows = [NO_FLOW, NO_FLOW, NO_FLOW]
         for phase in in_use:
-            drawn_a = draw.current_a[phase] if draw is not None else None
+            drawn_a = draw.grid.current_a[phase] if draw is not None else None
             low_a, high_a = flow_bounds(
-                drawn_a, exposure_a=exposure_a, limit_a=limit_a, fresh=fresh, settled=settled
+                drawn_a,
+                least_a=draw.grid.least_a[phase] if draw is not None else None,
+                exposure_a=exposure_a,
+                limit_a=limit_a,
+                fresh=fresh,
+                settled=settled,
             )
-            before_a = draw.before_a[phase] if draw is not None else None
-            just_read = draw is not None and now_s - draw.received_s < ALIGNED_AFTER_S
-            if just_read and before_a is not None:
-                low_a, high_a = min(low_a, before_a), max(high_a, before_a)
+            if draw is not None and now_s - draw.received_s < ALIGNED_AFTER_S:
+                before_a, least_a = draw.before.current_a[phase], draw.before.least_a[phase]
+                if before_a is not None and least_a is not None:
+                    low_a, high_a = min(low_a, least_a), max(high_a, before_a)
             falling_a = max(0.0, (drawn_a or 0.0) - told_a) if may_fall else 0.0
             flows[phase] = Flow(low_a, high_a, told_a, falling_a)
         return flows[0], flows[1], flows[2]
@@ -328,9 +313,10 @@ class EvseControl:
             return NO_FLOWS
         flows = [NO_FLOW, NO_FLOW, NO_FLOW]
         for phase in self.evse.phase_map.site_phases:
-            left_a = (self._left_a[phase] or 0.0) if recent else 0.0
-            if left_a or exposure_a:
-                flows[phase] = Flow(0.0, left_a, exposure_a, left_a)
+            left_a = max(0.0, self._left.current_a[phase] or 0.0) if recent else 0.0
+            least_a = min(0.0, self._left.least_a[phase] or 0.0) if recent else 0.0
+            if left_a or least_a or exposure_a:
+                flows[phase] = Flow(least_a, left_a, exposure_a, left_a)
         return flows[0], flows[1], flows[2]
 
     def is_fresh(self, now_s: float, timing: Timing) -> bool:
@@ -416,9 +402,8 @@ class EvseControl:
             self.over_since_s = received_s
             self.resend, self.followed = True, False
 
-    def _has_followed(self, draw_a: float, before_a: PerPhase, limit_a: float) -> bool | None:
+    def _has_followed(self, draw_a: float, was_a: float, limit_a: float) -> bool | None:
         """Whether a car came down to a limit that it drew more than before."""
-        was_a = max((a for a in before_a if a is not None), default=0.0)
         came_down = was_a > limit_a + OBEYS_A and draw_a <= limit_a + EVIDENCE_TOLERANCE_A
         return True if came_down and self.sent_s > float("-inf") else None
 
@@ -439,28 +424,3 @@ def unknown_exposure(evse: Evse, leases_end_s: float, now_s: float) -> Exposure:
     return Exposure(
         evse.fallback_a, (Sent(NOT_SENT, evse.current_a_max, now_s, ends_s=leases_end_s),)
     )
-
-
-def grid_current(evse: Evse, reading: MeterReading) -> PerPhase:
-    """A per site phase as the grid sees it; for DC from the outlet's power and the losses."""
-    wired = evse.phase_map.site_phases
-    if evse.supply is Supply.DC:
-        if reading.power_w is None:
-            return UNKNOWN_PHASES
-        each_a = reading.power_w / (evse.efficiency * NOMINAL_V * len(wired))
-        return _on(wired, [each_a] * len(wired))
-    if any(reading.current_a[phase] is not None for phase in wired):
-        return _on(wired, [reading.current_a[phase] for phase in wired])
-    if any(reading.power_phase_w[phase] is not None for phase in wired):
-        powers_w = [reading.power_phase_w[phase] for phase in wired]
-        return _on(wired, [None if w is None else w / NOMINAL_V for w in powers_w])
-    if reading.power_w is not None and (len(wired) == 1 or reading.power_w <= 0):
-        return _on(wired, [max(0.0, reading.power_w) / NOMINAL_V] * len(wired))
-    return UNKNOWN_PHASES
-
-
-def _on(wired: tuple[int, ...], values: list[float | None]) -> PerPhase:
-    result: list[float | None] = [None, None, None]
-    for phase, value in zip(wired, values, strict=True):
-        result[phase] = None if value is None else abs(value)
-    return (result[0], result[1], result[2])

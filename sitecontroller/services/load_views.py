@@ -54,7 +54,7 @@ def circuit_view(
         for phase in evse.phases.phases:
             exposure[phase] += exposure_a
             if evse.draw is not None:
-                drawn[phase] += evse.draw.current_a[phase] or 0.0
+                drawn[phase] += evse.draw.drawn_a[phase] or 0.0
     sample, circuit = control.measured, control.circuit
     current_a: PerPhase = (drawn[0], drawn[1], drawn[2])
     if circuit.meter_id is not None:

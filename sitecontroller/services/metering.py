@@ -87,6 +87,7 @@ def _with_energy(known: MeterReading, newer: MeterReading) -> MeterReading:
         soc_percent=_newer(newer.soc_percent, known.soc_percent),
         context=known.context,
         time_quality=known.time_quality,
+        feeds_in=known.feeds_in,
     )
 
 

@@ -10,12 +10,14 @@ from typing import Any, ClassVar
 
 from sitecontroller.domain.authorization import IdToken, IdTokenType
 from sitecontroller.domain.errors import CallRefused, OperatingError
+from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.ocpp import profiles
 from sitecontroller.ocpp.block import Answer, Inbound, merged
 from sitecontroller.ocpp.commands import Priority
 from sitecontroller.ocpp.dialect import NOT_THERE
 from sitecontroller.ocpp.ladder import Rung, Way
+from sitecontroller.ocpp.measurands import with_meant_signs
 from sitecontroller.ocpp.profiles import START_IN_PAST, ChargingProfile, Purpose
 from sitecontroller.ocpp.setup import SetUpPlan
 from sitecontroller.ocpp.v2x import (
@@ -76,6 +78,13 @@ class Station21(Station201):
         """Whether it takes profiles that end when it is offline for long."""
 
     # what it says
+
+    def readings_of(
+        self, meter_values: object, evse_id: int | None, received_at: datetime
+    ) -> list[MeterReading]:
+        """A car may feed in here."""
+        found = super().readings_of(meter_values, evse_id, received_at)
+        return [with_meant_signs(reading) for reading in found]
 
     async def _transaction_event_of_21(self, payload: Answer, received_at: datetime) -> Answer:
         """2.0.1's, and what 2.1 tells of the car beside."""

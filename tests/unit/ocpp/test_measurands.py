@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sitecontroller.domain.metering import MeterReading, ReadingContext, TimeQuality
 from sitecontroller.domain.topology import Evse, LimitUnit, PhaseMap, Supply
-from sitecontroller.ocpp.measurands import RegisterCheck, read_meter_values
+from sitecontroller.ocpp.measurands import RegisterCheck, read_meter_values, with_meant_signs
 
 RECEIVED = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 STAMP = "2025-06-01T11:59:59Z"
@@ -344,3 +344,35 @@ def test_q40_a_gap_in_the_readings_is_not_held_against_the_register() -> None:
             RECEIVED + timedelta(hours=n), power_w=11_000, energy_import_wh=float(n)
         )
         assert check.suspect_factor(reading) is None
+
+
+def test_what_is_exported_is_taken_from_what_is_imported() -> None:
+    """V2X: a station tells both directions, or only the one in use."""
+    reading = one(
+        {"value": "0", "measurand": "Current.Import", "phase": "L1"},
+        {"value": "10", "measurand": "Current.Export", "phase": "L1"},
+        {"value": "7", "measurand": "Current.Export", "phase": "L2"},
+        {"value": "3", "measurand": "Current.Import", "phase": "L3"},
+        {"value": "0", "measurand": "Current.Export", "phase": "L3"},
+        {"value": "3.2", "measurand": "Power.Active.Export", "unit": "kW"},
+    )
+    assert reading.current_a == (-10.0, -7.0, 3.0)
+    assert reading.power_w == -3200
+    assert reading.feeds_in
+
+
+def test_nothing_exported_says_nothing_of_what_is_imported() -> None:
+    reading = one(
+        {"value": "0", "measurand": "Power.Active.Export"}, {"value": "50", "measurand": "SoC"}
+    )
+    assert reading.power_w is None
+    assert not reading.feeds_in
+
+
+def test_a_minus_sign_is_meant_only_by_those_who_may_feed_in() -> None:
+    """Of others it is as likely a meter that is mounted the wrong way round."""
+    negative = one({"value": "-9", "measurand": "Current.Import", "phase": "L1"})
+    positive = one({"value": "9", "measurand": "Current.Import", "phase": "L1"})
+    assert not negative.feeds_in
+    assert with_meant_signs(negative).feeds_in
+    assert not with_meant_signs(positive).feeds_in
