@@ -5,6 +5,7 @@ in between. A silent meter is probed rarely and briefly, so that its neighbours 
 fresh. Phase order, current transformers and direction are applied here, once.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
@@ -142,7 +143,8 @@ class BusMeter:
 
     async def _located(self) -> MeterModel:
         """The layout of the meter model that this device has, where it has it."""
-        layouts = {number: model for model in known_models().values() for number in model.sunspec}
+        models = await asyncio.to_thread(known_models)
+        layouts = {number: model for model in models.values() for number in model.sunspec}
 
         async def read(start: int, count: int) -> list[int]:
             request = Request(self._meter.unit_id, sunspec.FUNCTION, start, count)

@@ -27,26 +27,34 @@ __all__ = [
 ]
 
 
+_FOLDER = resources.files(__package__) / "models"
+
+
 def meter_model(name: str) -> MeterModel:
-    """The family of that name; InvalidInput names those there are."""
-    models = known_models()
-    model = models.get(name.strip().lower())
-    if model is None:
+    """The family of that name, the only file that is read; InvalidInput names those there are."""
+    names = _names()
+    known = name.strip().lower()
+    if known not in names:
         raise InvalidInput(
-            f"no meter model is called '{name}'; known are: {', '.join(models)}",
+            f"no meter model is called '{name}'; known are: {', '.join(names)}",
             remedy="Write one of these, or add a file: docs/adding-a-meter.md",
-            errors=(FieldError("model", f"'{name}' is not one of {', '.join(models)}"),),
+            errors=(FieldError("model", f"'{name}' is not one of {', '.join(names)}"),),
         )
-    return model
+    return _read(known)
+
+
+def known_models() -> dict[str, MeterModel]:
+    """Every family in `models/` by the name of its file, sorted. Reading all takes a while."""
+    return {name: _read(name) for name in _names()}
 
 
 @cache
-def known_models() -> dict[str, MeterModel]:
-    """Every family in `models/` by the name of its file, sorted."""
-    folder = resources.files(__package__) / "models"
-    files = {file.name: file for file in folder.iterdir() if file.name.endswith(".toml")}
-    names = sorted(name.removesuffix(".toml") for name in files)
-    return {
-        name: parse_model(files[f"{name}.toml"].read_text(encoding="utf-8"), f"{name}.toml")
-        for name in names
-    }
+def _names() -> tuple[str, ...]:
+    files = (file.name for file in _FOLDER.iterdir() if file.name.endswith(".toml"))
+    return tuple(sorted(name.removesuffix(".toml") for name in files))
+
+
+@cache
+def _read(name: str) -> MeterModel:
+    file = _FOLDER / f"{name}.toml"
+    return parse_model(file.read_text(encoding="utf-8"), file.name)

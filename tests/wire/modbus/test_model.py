@@ -214,3 +214,27 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
     text = EXAMPLE.replace("energy_import_wh = {", "energy_import_wh = { plus = [0x5004],")
     registers, _ = dump("abb-b23")
     assert parse_model(text, "my-meter.toml").values(registers)["energy_import_wh"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "count_max"),
+    [("carlo-gavazzi-em24", 11), ("carlo-gavazzi-em340", 50), ("eastron-sdm630", 80)],
+)
+def test_a_meter_is_not_asked_for_more_than_it_gives(name: str, count_max: int) -> None:
+    model = meter_model(name)
+    assert max(block.count for block in (*model.fast, *model.slow)) <= count_max
+
+
+def test_a_gap_that_can_not_be_read_is_in_no_request() -> None:
+    """Siemens PAC1600: registers 31 to 48."""
+    model = meter_model("siemens-pac1600")
+    asked = {
+        address
+        for block in (*model.fast, *model.slow)
+        for address in range(block.start, block.start + block.count)
+    }
+    assert asked.isdisjoint(range(31, 49))
+
+
+def test_names_are_found_however_they_are_written() -> None:
+    assert meter_model(" Eastron-SDM630 ") is meter_model("eastron-sdm630")
