@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from sitecontroller.api.app import build_api
+from sitecontroller.api.app import ApiApp, build_api
 from sitecontroller.domain.alarm import AlarmPriority
 from sitecontroller.domain.authorization import IdTokenType, TokenRecord
 from sitecontroller.domain.commands import Command, CommandResult, CommandState
@@ -196,10 +196,12 @@ class FakeSite:
 
 
 @contextlib.asynccontextmanager
-async def api(site: FakeSite, token: str | None = TOKEN) -> AsyncIterator[httpx.AsyncClient]:
-    """The API in-process, with the machine token unless told."""
+async def api(
+    site: FakeSite, token: str | None = TOKEN, *, app: ApiApp | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The API in-process, with the machine token unless told; `app`: one that is built already."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    transport = httpx.ASGITransport(app=build_api(site, TOKEN))
+    transport = httpx.ASGITransport(app=app or build_api(site, TOKEN))
     async with httpx.AsyncClient(transport=transport, base_url=URL, headers=headers) as client:
         yield client
 

@@ -152,6 +152,9 @@ def test_a_problem_names_at_most_twenty_fields(run):
     assert len(problem["errors"]) == 20
 
 
+SITE = FakeSite()
+APP = build_api(SITE, TOKEN)
+"""Of all examples: its routes are looked up anew in each that is built."""
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -175,7 +178,7 @@ FIELDS = [
 ]
 WRITES = [
     (method.upper(), operation_of(path))
-    for path, operations in build_api(FakeSite(), TOKEN).openapi()["paths"].items()
+    for path, operations in APP.openapi()["paths"].items()
     for method in operations
     if method != "get"
 ]
@@ -189,7 +192,7 @@ WRITES = [
 def test_no_body_whatever_makes_a_fault_of_ours(operation, body, raw):
     async def request():
         method, path = operation
-        async with api(FakeSite()) as client:
+        async with api(SITE, app=APP) as client:
             content = {"json": body} if raw is None else {"content": raw}
             try:
                 return await client.request(method, path, **content)
@@ -211,7 +214,7 @@ def test_no_body_whatever_makes_a_fault_of_ours(operation, body, raw):
 )
 def test_no_query_whatever_makes_a_fault_of_ours(name, parameters):
     async def request():
-        async with api(FakeSite()) as client:
+        async with api(SITE, app=APP) as client:
             return await client.get(f"/v1/{name}", params=parameters)
 
     try:
@@ -225,7 +228,7 @@ def test_no_query_whatever_makes_a_fault_of_ours(name, parameters):
 def test_no_path_whatever_makes_a_fault_of_ours(path):
     async def request():
         encoded = "".join(f"%{byte:02X}" for byte in path.encode("utf-8", "surrogatepass"))
-        async with api(FakeSite()) as client:
+        async with api(SITE, app=APP) as client:
             return [
                 await client.get(f"/v1/{prefix}{encoded}")
                 for prefix in ("", "stations/", "transactions/", "commands/")
