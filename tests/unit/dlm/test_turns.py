@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from sitecontroller.dlm import CircuitState, Demand, DemandClass, Snapshot, allocate
+from sitecontroller.dlm import CircuitState, Demand, DemandClass, GroupState, Snapshot, allocate
 from sitecontroller.dlm.admission import holds, minimum_of
 from sitecontroller.dlm.policy import POLICIES
 from sitecontroller.dlm.room import EPSILON_A, Room
@@ -43,6 +43,19 @@ def test_a_later_car_is_let_in_where_half_a_minimum_would_be_left() -> None:
     assert currents("first come", 34, *cars) == {"early": 32.0, "late": 0.0}
 
 
+def test_room_that_the_first_gives_up_for_one_goes_to_another_too() -> None:
+    """The first shares one limit with each; it makes room below its 32 A for who needs 10 A."""
+    first, other = car("first"), car("other", plugged_s=2.0)
+    ten = car("ten", plugged_s=1.0, current_a_min=10.0)
+    circuit = CircuitState("main", "Main", None, (100.0,) * 3, (0.0,) * 3)
+    groups = (
+        GroupState("left", "Left", (37.0,) * 3, frozenset({first.key, ten.key})),
+        GroupState("right", "Right", (34.0,) * 3, frozenset({first.key, other.key})),
+    )
+    result = allocate(Snapshot((circuit,), (first, ten, other), groups, policy="first come"))
+    assert [result[d.key].current_a for d in (first, ten, other)] == [27.0, 10.0, 7.0]
+
+
 def test_who_started_just_now_is_not_stopped_for_who_came_before() -> None:
     runs = car("runs", plugged_s=2.0, limit_a=16.0, settled_s=60.0)
     assert currents("first come", 32, car("back", plugged_s=1.0), runs) == {
@@ -67,10 +80,17 @@ def test_of_two_that_cannot_both_be_met_the_larger_goes_short() -> None:
     assert currents("laxity", 32, small, large) == {"small": 32.0, "large": 0.0}
 
 
-def test_a_lower_class_goes_short_before_a_higher_one() -> None:
+def test_a_lower_class_is_served_last() -> None:
     large = leaving("large", 3, 2.8, demand_class=DemandClass.DEADLINE)
     small = leaving("small", 3, 1.5)
     assert currents("laxity", 32, small, large) == {"small": 0.0, "large": 32.0}
+
+
+def test_a_lower_class_goes_short_before_a_higher_one() -> None:
+    large = leaving("large", 3, 1.8, demand_class=DemandClass.DEADLINE)
+    small = leaving("small", 2.5, 0.5, demand_class=DemandClass.DEADLINE)
+    other = leaving("other", 3, 1.5)
+    assert currents("laxity", 32, small, large, other)["large"] == 32.0
 
 
 def test_who_has_what_it_asked_for_comes_last() -> None:
@@ -86,8 +106,8 @@ def test_of_alike_cars_the_one_that_charges_goes_on() -> None:
 
 def test_waiting_brings_a_car_forward_whose_departure_nobody_knows() -> None:
     served = car("served", credit_s=-1800.0, limit_a=32.0, settled_s=HOUR_S)
-    waited = car("waited", credit_s=1800.0, settled_s=HOUR_S)
-    assert currents("laxity", 32, served, waited) == {"served": 0.0, "waited": 32.0}
+    paused = car("paused", credit_s=1800.0, settled_s=HOUR_S)
+    assert currents("laxity", 32, served, paused) == {"served": 0.0, "paused": 32.0}
 
 
 @pytest.mark.parametrize("policy", POLICIES)
