@@ -14,18 +14,27 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sitecontroller.domain import commands
-from sitecontroller.domain.commands import Command, CommandResult, CommandState
+from sitecontroller.domain.commands import Command, CommandResult, CommandState, ResetType
 from sitecontroller.domain.device import ResetEvse
-from sitecontroller.domain.device_rules import in_words
+from sitecontroller.domain.device_rules import in_words, same
 from sitecontroller.domain.errors import Conflict, ControllerError, NotFound
-from sitecontroller.domain.events import CommandFinished, Event
+from sitecontroller.domain.events import (
+    CommandFinished,
+    Event,
+    EvseMeasured,
+    LimitsChanged,
+    StationReady,
+    TransactionChanged,
+)
 from sitecontroller.domain.ids import new_ulid
+from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.ports import UnitOfWork
 from sitecontroller.services.authorization import check_usable
 from sitecontroller.services.command_log import CommandLog
 from sitecontroller.services.desk import Desk, Handler, result_of
+from sitecontroller.services.device_readings import DeviceReadings
 from sitecontroller.services.effect import Effect
 from sitecontroller.services.onboarding import Onboarding
 
@@ -33,10 +42,17 @@ log = logging.getLogger(__name__)
 
 ANSWER_WITHIN_S = 10.0
 EFFECT_WITHIN_S = 60.0
+BOOT_WITHIN_S = 300.0
+IDLE_WITHIN_S = 24 * 3600.0
+"""So long a restart may wait for the end of sessions."""
+RESUME_WITHIN_S = 900.0
+"""A contactor rests for ten minutes (docs/load-management.md)."""
+PAUSED_A_MAX = 1.0
 RESULTS_MAX = 1000
 SETTLED = (CommandState.EFFECTIVE, CommandState.INEFFECTIVE)
 
 LATER = "it restarts when the running sessions have ended"
+STILL_BUSY = f"it has not restarted: a session still runs after {IDLE_WITHIN_S / 3600:.0f} h"
 STICKS = "This charger takes no new session until the plug was drawn; a pause would keep this one"
 """Q54, said where a model has shown it."""
 
@@ -46,6 +62,7 @@ class Load(Protocol):
 
     async def make_room(self, station_id: str, evse_id: int | None = None) -> bool: ...
     def hold(self, key: EvseKey, paused_by: str) -> None: ...
+    def told_a(self, key: EvseKey) -> float | None: ...
 
 
 class ActionService:
@@ -68,6 +85,7 @@ class ActionService:
         self._onboarding = onboarding
         self._stations = desk.stations
         self._load = load
+        self._readings = DeviceReadings(desk)
         self.log = CommandLog()
         self._results: OrderedDict[str, CommandResult] = OrderedDict()
         self._remote_start_id = int(desk.clock.now().timestamp()) & 0x3FFFFFFF
@@ -184,14 +202,35 @@ class ActionService:
         return "sticks-after-stop/" + (f"{boot.vendor}/{boot.model}" if boot else station_id)
 
     async def _pause(self, command: commands.PauseCharging, command_id: str) -> CommandResult:
+        """Its effect is a reading under a limit of 0 A."""
         transaction = await self._running(command.transaction_key)
         self._link(transaction.station_id)
-        self._load.hold(EvseKey(transaction.station_id, transaction.evse_id), "an attendant")
+        key = EvseKey(transaction.station_id, transaction.evse_id)
+        stops = Effect(
+            self._publisher,
+            lambda event: (
+                event.key == key and self._load.told_a(key) == 0 and _draws_nothing(event.reading)
+            ),
+            EvseMeasured,
+        )
+        self._load.hold(key, "an attendant")
+        self._follow(command_id, stops, missing="no reading has shown that the car stopped")
         return CommandResult(command_id, CommandState.ACCEPTED)
 
     async def _resume(self, command: commands.ResumeCharging, command_id: str) -> CommandResult:
+        """Its effect is a limit above 0 A; whether the car takes it is the car's affair."""
         transaction = await self._running(command.transaction_key)
-        self._load.hold(EvseKey(transaction.station_id, transaction.evse_id), "")
+        key = EvseKey(transaction.station_id, transaction.evse_id)
+        self._load.hold(key, "")
+        if self._load.told_a(key):
+            return CommandResult(command_id, CommandState.EFFECTIVE)
+        goes_on = Effect(
+            self._publisher,
+            lambda event: key in event.evse_keys and bool(self._load.told_a(key)),
+            LimitsChanged,
+        )
+        missing = "load management had no room for it"
+        self._follow(command_id, goes_on, within_s=RESUME_WITHIN_S, missing=missing)
         return CommandResult(command_id, CommandState.ACCEPTED)
 
     async def _stop(self, command: commands.StopTransaction, command_id: str) -> CommandResult:
@@ -209,17 +248,52 @@ class ActionService:
         return result_of(command_id, answer)
 
     async def _unlock(self, command: commands.UnlockConnector, command_id: str) -> CommandResult:
+        """The answer is the effect: it says that the cable is released."""
         link = self._link(command.station_id)
-        return result_of(command_id, await link.unlock(command.evse_id, command.connector_id))
+        result = result_of(command_id, await link.unlock(command.evse_id, command.connector_id))
+        released = result.state is CommandState.ACCEPTED
+        return replace(result, state=CommandState.EFFECTIVE) if released else result
 
     async def _reset(self, command: commands.ResetStation, command_id: str) -> CommandResult:
-        link = self._link(command.station_id)
-        if command.evse_id is None:
-            answer = await link.reset(command.type)
-        else:
+        """A station's effect is its boot; an EVSE tells of none."""
+        link, station_id = self._link(command.station_id), command.station_id
+        if command.evse_id is not None:
             answer = await link.ask(ResetEvse(command.evse_id, command.type))
-        result = result_of(command_id, answer)
-        return replace(result, reason=LATER) if answer.status == "Scheduled" else result
+            return _scheduled(result_of(command_id, answer), answer.status)
+        with Effect(
+            self._publisher,
+            lambda event: event.station_id == station_id and event.rebooted,
+            StationReady,
+        ) as boots:
+            answer = await link.reset(command.type)
+            if answer.accepted:
+                waits = command.type is ResetType.ON_IDLE and self._is_busy(station_id)
+                self._follow(
+                    command_id,
+                    boots.kept(),
+                    after=self._idle_or_booted(station_id) if waits else None,
+                    within_s=BOOT_WITHIN_S,
+                    missing="it has told of no restart",
+                )
+        return _scheduled(result_of(command_id, answer), answer.status)
+
+    def _is_busy(self, station_id: str) -> bool:
+        return any(each.station_id == station_id for each in self._transactions.running())
+
+    def _idle_or_booted(self, station_id: str) -> Effect:
+        """The end of a station's last session, or its boot before that."""
+        return Effect(
+            self._publisher,
+            lambda event: (
+                event.station_id == station_id and event.rebooted
+                if isinstance(event, StationReady)
+                else event.ended
+                and event.transaction.station_id == station_id
+                and not self._is_busy(station_id)
+            ),
+            StationReady,
+            TransactionChanged,
+        )
 
     async def _trigger(self, command: commands.TriggerMessage, command_id: str) -> CommandResult:
         link = self._link(command.station_id)
@@ -234,7 +308,25 @@ class ActionService:
     async def _set_variable(self, command: commands.SetVariable, command_id: str) -> CommandResult:
         answer = await self._link(command.station_id).set_variable(command.name, command.value)
         words = None if answer.status == "Accepted" else in_words(answer.status)
+        if answer.status == "Accepted":
+            self._background.spawn(self._read_back(command, command_id), f"reads {command.name}")
         return replace(result_of(command_id, answer, show=True), reason=words)
+
+    async def _read_back(self, command: commands.SetVariable, command_id: str) -> None:
+        """The effect is the value as the station has it now; what is secret shows none."""
+        try:
+            found = await self._readings.now(command.station_id, (command.name,))
+        except ControllerError as error:
+            log.info("%s: %s not read back: %s", command.station_id, command.name, error.detail)
+            return
+        held = found.get(command.name.casefold())
+        if held is None or held.secret or held.value is None:
+            return
+        if same(held.value, command.value):
+            self._keep(CommandResult(command_id, CommandState.EFFECTIVE))
+        else:
+            reason = f"it was taken, but the charger still has {held.value!r}"
+            self._keep(CommandResult(command_id, CommandState.INEFFECTIVE, reason))
 
     async def _call(self, command: commands.CallStation, command_id: str) -> CommandResult:
         link = self._link(command.station_id)
@@ -274,19 +366,26 @@ class ActionService:
         effect: Effect,
         on_none: Callable[[], None] = lambda: None,
         on_effect: Callable[[], None] = lambda: None,
+        *,
+        after: Effect | None = None,
+        within_s: float | None = None,
+        missing: str = "nothing happened",
     ) -> None:
-        """Follow an accepted command until its effect shows or its time is up."""
+        """Follow an accepted command until its effect shows or its time is up, which counts from
+        `after`; `within_s` None: `EFFECT_WITHIN_S`."""
+        within_s = EFFECT_WITHIN_S if within_s is None else within_s
 
         async def wait() -> None:
-            if await effect.shows(EFFECT_WITHIN_S):
+            idle = after is None or await after.shows(IDLE_WITHIN_S)
+            if await effect.shows(within_s if idle else 0):
                 self._keep(CommandResult(command_id, CommandState.EFFECTIVE))
                 on_effect()
                 return
-            reason = f"nothing happened within {EFFECT_WITHIN_S:.0f} s"
+            reason = f"{missing} within {_time(within_s)}" if idle else STILL_BUSY
             self._keep(CommandResult(command_id, CommandState.INEFFECTIVE, reason))
             on_none()
 
-        self._background.spawn(wait(), f"effect of {command_id}")
+        self._background.spawn(wait(), f"effect of {command_id}", patient=True)
 
     def _hear(self, event: Event) -> None:
         """Whoever carried a command out tells its effect when it shows."""
@@ -307,6 +406,19 @@ class ActionService:
             self._results.popitem(last=False)
         if tell:
             self._publisher.publish(CommandFinished(replace(result, answer=None)))
+
+
+def _scheduled(result: CommandResult, status: str) -> CommandResult:
+    return replace(result, reason=LATER) if status == "Scheduled" else result
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > EFFECT_WITHIN_S else f"{seconds:.0f} s"
+
+
+def _draws_nothing(reading: MeterReading) -> bool:
+    known = [current_a for current_a in reading.current_a if current_a is not None]
+    return bool(known) and max(known) <= PAUSED_A_MAX
 
 
 def _claim(tx: UnitOfWork, key: str, command_id: str, at: datetime) -> str | None:

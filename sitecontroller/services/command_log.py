@@ -52,7 +52,13 @@ class CommandLog:
             return
         if result.state in FINAL:
             effect = result.reason if result.state is CommandState.INEFFECTIVE else None
-            known = replace(known, state=result.state, effect_at=at, reason=effect or known.reason)
+            known = replace(
+                known,
+                state=result.state,
+                answered_at=known.answered_at or at,
+                effect_at=at,
+                reason=effect or known.reason,
+            )
         else:
             known = replace(known, state=result.state, answered_at=at, reason=result.reason)
         self._records[result.command_id] = known

@@ -17,13 +17,13 @@ class Effect:
         self,
         publisher: Publisher,
         is_effect: Callable[[Any], bool],
-        kind: type[Any] = TransactionChanged,
+        *kinds: type[Any],
     ) -> None:
-        """`is_effect` judges events of one `kind`."""
+        """`is_effect` judges events of these kinds; none named: changes of transactions."""
         self._is_effect = is_effect
         self._seen = asyncio.Event()
         self._kept = False
-        self._unsubscribe = publisher.subscribe(self._look, kind)
+        self._unsubscribe = publisher.subscribe(self._look, *(kinds or (TransactionChanged,)))
 
     def __enter__(self) -> Self:
         return self

@@ -220,7 +220,7 @@ def test_a_reset_hard_or_soft(play: Any, kind: ResetType, word: str):
 @pytest.mark.parametrize(
     ("answer", "state"),
     [
-        ("Unlocked", CommandState.ACCEPTED),
+        ("Unlocked", CommandState.EFFECTIVE),
         ("UnlockFailed", CommandState.REJECTED),
         ("NotSupported", CommandState.REJECTED),
     ],

@@ -19,6 +19,8 @@ from tests.wire.limits.box import box_at, now
 from tests.wire.site import CARDS, TestSite, boot16, boot201, running_site, status16
 
 VERSIONS = ["1.6", "2.0.1", "2.1"]
+BOTH = ["1.6", "2.0.1"]
+"""Where 2.1 differs in nothing."""
 Play = Callable[[TestSite], Awaitable[None]]
 
 
@@ -173,6 +175,153 @@ def test_q54_a_paused_session_draws_nothing_and_goes_on_when_told(play: Any, ver
             assert box.drawn_a > 6
 
     play(story)
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_pause_is_effective_when_the_car_stops_and_its_end_when_there_is_a_limit(
+    play: Any, version: str
+):
+    async def story(site: TestSite) -> None:
+        controller = site.site.controller
+        async with box_at(site, version=version) as box:
+            await box.begin()
+            await asyncio.sleep(60)
+            row = await site.row()
+            paused = await controller.execute(commands.PauseCharging(row.key))
+            assert paused.state is CommandState.ACCEPTED
+            assert box.drawn_a > 0
+            await eventually(lambda: _state(controller, paused) is CommandState.EFFECTIVE, 60)
+            assert box.drawn_a == 0
+            resumed = await controller.execute(commands.ResumeCharging(row.key))
+            assert resumed.state is CommandState.ACCEPTED
+            await eventually(lambda: _state(controller, resumed) is CommandState.EFFECTIVE, 900)
+            assert box.drawn_a > 0
+
+    play(story)
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_pause_that_the_car_ignores_is_ineffective_in_words(play: Any, version: str):
+    async def story(site: TestSite) -> None:
+        async with box_at(site, version=version) as box:
+            await box.begin()
+            await asyncio.sleep(60)
+            box.obeys = lambda purpose, level: False
+            result = await site.site.controller.execute(
+                commands.PauseCharging((await site.row()).key)
+            )
+            await asyncio.sleep(61)
+            told = site.site.controller.command_result(result.command_id)
+            assert told is not None
+            assert told.state is CommandState.INEFFECTIVE
+            assert told.reason == "no reading has shown that the car stopped within 60 s"
+
+    play(story)
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("kind", commands.ResetType)
+def test_the_effect_of_a_restart_is_the_boot(play: Any, version: str, kind: commands.ResetType):
+    async def story(site: TestSite) -> None:
+        async with booted(site, version) as charger:
+            result = await site.site.controller.execute(commands.ResetStation("CP-01", kind))
+            assert result.state is CommandState.ACCEPTED
+            assert len(charger.asked_for("Reset")) == 1
+            await asyncio.sleep(13)
+            assert _state(site.site.controller, result) is CommandState.ACCEPTED
+        async with booted(site, version):
+            controller = site.site.controller
+            await eventually(lambda: _state(controller, result) is CommandState.EFFECTIVE)
+            (record,) = (await controller.query(commands.CommandsQuery())).items
+            assert record.answered_at < record.effect_at
+
+    play(story)
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_station_that_comes_back_without_a_boot_has_not_restarted(play: Any, version: str):
+    async def story(site: TestSite) -> None:
+        controller = site.site.controller
+        async with booted(site, version):
+            result = await controller.execute(commands.ResetStation("CP-01"))
+        async with site.charger(version=version):
+            await asyncio.sleep(290)
+            assert _state(controller, result) is CommandState.ACCEPTED
+            await asyncio.sleep(11)
+        told = controller.command_result(result.command_id)
+        assert told.state is CommandState.INEFFECTIVE
+        assert told.reason == "it has told of no restart within 5 min"
+
+    play(story)
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_restart_when_idle_has_its_time_from_the_end_of_the_session(play: Any, version: str):
+    async def story(site: TestSite) -> None:
+        controller = site.site.controller
+        async with box_at(site, version=version) as box:
+            await box.begin()
+            if version != "1.6":
+                box.charger.answers["Reset"] = lambda _: {"status": "Scheduled"}
+            result = await controller.execute(commands.ResetStation("CP-01"))
+            assert (result.reason is None) is (version == "1.6")
+            await asyncio.sleep(400)
+            assert _state(controller, result) is CommandState.ACCEPTED
+            await controller.execute(commands.StopTransaction((await site.row()).key))
+            await eventually(lambda: box.ended)
+            await asyncio.sleep(60)
+            assert _state(controller, result) is CommandState.ACCEPTED
+        async with booted(site, version):
+            await eventually(lambda: _state(controller, result) is CommandState.EFFECTIVE)
+
+    play(story)
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize(
+    ("held", "state"), [("7", CommandState.EFFECTIVE), ("60", CommandState.INEFFECTIVE)]
+)
+def test_a_setting_is_effective_when_it_reads_back(
+    play: Any, version: str, held: str, state: CommandState
+):
+    name = "HeartbeatInterval" if version == "1.6" else "OCPPCommCtrlr.HeartbeatInterval"
+
+    async def story(site: TestSite) -> None:
+        controller = site.site.controller
+        async with booted(site, version) as charger:
+            charger.answers |= _settings(held)
+            result = await controller.execute(commands.SetVariable("CP-01", name, "7"))
+            assert result.state is CommandState.ACCEPTED
+            await eventually(lambda: _state(controller, result) is state)
+            told = controller.command_result(result.command_id)
+            assert told.reason == (None if held == "7" else SET_OTHERWISE)
+
+    play(story)
+
+
+SET_OTHERWISE = "it was taken, but the charger still has '60'"
+
+
+def _settings(held: str) -> dict[str, Any]:
+    """Answers of a charger that takes a heartbeat interval and then has `held`."""
+
+    def read(payload: dict[str, Any]) -> dict[str, Any]:
+        found = [
+            each | {"attributeStatus": "Accepted", "attributeValue": held}
+            for each in payload["getVariableData"]
+        ]
+        return {"getVariableResult": found}
+
+    def written(payload: dict[str, Any]) -> dict[str, Any]:
+        place = {name: payload["setVariableData"][0][name] for name in ("component", "variable")}
+        return {"setVariableResult": [place | {"attributeStatus": "Accepted"}]}
+
+    entry = {"key": "HeartbeatInterval", "readonly": False, "value": held}
+    return {
+        "GetVariables": read,
+        "SetVariables": written,
+        "GetConfiguration": lambda _: {"configurationKey": [entry], "unknownKey": []},
+    }
 
 
 @pytest.mark.parametrize("version", VERSIONS)
