@@ -159,13 +159,14 @@ class Table:
         return found + self._faults_of_cases()
 
     def _faults_of_cases(self) -> list[str]:
-        """Cases that nobody knows or proves, and excuses for too many of them."""
+        """Cases that nobody knows or proves, and excuses that aren't needed or are too many."""
         found, known = [], set()
         for title, table in _cases().items():
             cases, excused = table["cases"], table.get("excused", {})
             known |= set(cases)
             if len(excused) > len(cases) * EXCUSED_SHARE_MAX:
                 found.append(f"{len(excused)} of {len(cases)} are excused: {title}")
+            found += [f"{case} is excused and proven" for case in excused if self.cases.get(case)]
             if table["needed"]:
                 unproven = [case for case in cases if not self.cases.get(case)]
                 found += [f"{case} is not proven" for case in unproven if case not in excused]

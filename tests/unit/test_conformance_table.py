@@ -30,6 +30,7 @@ def test_a_case_that_nobody_proves_is_a_fault_unless_it_is_excused(monkeypatch: 
     assert faults(monkeypatch, *CASES[1:]) == ["TC_0 is not proven"]
     assert faults(monkeypatch, *CASES[1:], excused=1) == []
     assert faults(monkeypatch, *CASES[1:], needed=False) == []
+    assert faults(monkeypatch, *CASES, excused=1) == ["TC_0 is excused and proven"]
 
 
 def test_only_one_case_in_twenty_may_be_excused(monkeypatch: Any):

@@ -237,9 +237,8 @@ def secure_site_off(directory):
 
 @pytest.mark.parametrize("combined", [False, True])
 def test_a_certificate_for_vehicles_is_passed_on_to_headquarters(run, tmp_path, combined):
-    """Headquarters is played by the test: the site has the way to it and no more.
-
-    Proves: TC_A_12_CSMS, TC_A_13_CSMS.
+    """Headquarters is played by the test, so TC_A_12_CSMS and TC_A_13_CSMS stay unproven:
+    the site has the way to it and no more.
     """
     import asyncio
 

@@ -388,9 +388,8 @@ EV_REQUEST = {
 @VERSIONS
 @pytest.mark.parametrize("action", ["Install", "Update"])
 def test_a_cars_wish_for_a_contract_is_passed_on_to_headquarters(run, tmp_path, version, action):
-    """Headquarters is played by the test: the site has the way to it and no more.
-
-    Proves: TC_M_26_CSMS, TC_M_28_CSMS.
+    """Headquarters is played by the test, so TC_M_26_CSMS and TC_M_28_CSMS stay unproven:
+    the site has the way to it and no more.
     """
 
     async def play() -> None:
