@@ -263,7 +263,7 @@ READABLE = [
 UNREADABLE = ["1970-01-01T00:00:07Z", "soon", "", "2026-13-45T99:00:00Z"]
 
 
-@pytest.mark.parametrize("stamp", READABLE)
+@pytest.mark.parametrize("stamp", READABLE, ids=["a blank", "nanoseconds", "an offset"])
 def test_q42_a_start_has_the_time_that_is_meant(scene, stamp):
     async def play(site, charger):
         answer = await charger.call("StartTransaction", start(timestamp=stamp))
