@@ -22,7 +22,7 @@ from sitecontroller.dlm.turns import Turn, serve
 from sitecontroller.domain.topology import EvseKey
 
 ROUNDS_MAX = 16
-"""Of handing out remainders: a 10 A step left over is taken up by 0.1 A steps of a few cars."""
+"""Of handing out remainders evenly."""
 STATION = ("station", "the station's maximum")
 
 
@@ -224,7 +224,7 @@ class _Round:
         step_a: list[float],
         maximum_a: list[float],
     ) -> None:
-        """One step each per round, whoever waited longest first, while there is room for it."""
+        """One step each per round, whoever waited longest first; in the last all that fits."""
         free_a = self._free_a
         slack_a = {id(b): min([free_a[entry] for entry in b.entries]) for b in bundles}
         open_bundles = [
@@ -234,16 +234,20 @@ class _Round:
             if slack_a[id(bundle)] >= step_a[number] - EPSILON_A
         ]
         open_bundles.sort()
-        for _ in range(ROUNDS_MAX):
+        for round_number in range(ROUNDS_MAX):
             served = []
             for number, entries in open_bundles:
                 step = step_a[number]
-                if (steps[number] + 1) * step > maximum_a[number] + EPSILON_A:
-                    continue
-                if min([free_a[entry] for entry in entries]) >= step - EPSILON_A:
-                    steps[number] += 1
+                possible = min(
+                    maximum_a[number] - steps[number] * step,
+                    min([free_a[entry] for entry in entries]),
+                )
+                count = int((possible + EPSILON_A) / step)
+                if count > 0:
+                    count = count if round_number == ROUNDS_MAX - 1 else 1
+                    steps[number] += count
                     for entry in entries:
-                        free_a[entry] -= step
+                        free_a[entry] -= count * step
                     served.append((number, entries))
             if not served:
                 break

@@ -3,12 +3,12 @@
 Only what loads one phase and not the other can be out of balance. After a pass, each pair of phases
 that differs too much gets an entry for exactly those demands: the limit, less the base load's own
 difference, plus what weighs against it now. A further pass may shrink the counterweight, so the
-entry is tightened; the last pass counts no counterweight at all and therefore holds.
+entry is tightened; the last pass counts no counterweight for any pair and therefore holds.
 """
 
 from collections.abc import Iterator, Mapping
 from itertools import permutations
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sitecontroller.dlm.room import Label, Room
 from sitecontroller.dlm.snapshot import CircuitState, Demand, Snapshot
@@ -36,7 +36,35 @@ def tighten_imbalance(
 
     `round_number` counts from 0; in round ROUNDS_MAX − 1 counterweights no longer count.
     """
-    changed = False
+    is_last = round_number == ROUNDS_MAX - 1
+    pairs = list(_pairs(room, snapshot, demands, result))
+    broken = [
+        pair
+        for pair in pairs
+        if pair.side_a > max(0.0, pair.allowed_a + pair.counter_a) + TOLERANCE_A
+    ]
+    for circuit, high, low, _, counter_a, allowed_a in pairs if is_last and broken else broken:
+        text = f"{circuit.name}, {PHASE_NAMES[high]} against {PHASE_NAMES[low]}"
+        label = Label(circuit.circuit_id, text)
+        free_a = allowed_a if is_last else allowed_a + counter_a
+        room.limit_difference(circuit.circuit_id, high, low, label, free_a)
+    return bool(broken)
+
+
+class _Pair(NamedTuple):
+    """What a pass gave to a phase and not to another, the other way round, and what it may be."""
+
+    circuit: CircuitState
+    high: int
+    low: int
+    side_a: float
+    counter_a: float
+    allowed_a: float
+
+
+def _pairs(
+    room: Room, snapshot: Snapshot, demands: list[Demand], result: Mapping[EvseKey, Allocated]
+) -> Iterator[_Pair]:
     for circuit in snapshot.circuits:
         if circuit.imbalance_a is None or None in circuit.base_a:
             continue
@@ -48,13 +76,7 @@ def tighten_imbalance(
             counter_a = sum(result[d.key].current_a for d in _only(steered, low, high))
             allowed_a = circuit.imbalance_a - _base_difference_a(circuit, high, low)
             allowed_a -= sum(d.exposure_a for d in _only(fixed, high, low))
-            if side_a > max(0.0, allowed_a + counter_a) + TOLERANCE_A:
-                free_a = allowed_a + (counter_a if round_number < ROUNDS_MAX - 1 else 0.0)
-                text = f"{circuit.name}, {PHASE_NAMES[high]} against {PHASE_NAMES[low]}"
-                label = Label(circuit.circuit_id, text)
-                room.limit_difference(circuit.circuit_id, high, low, label, free_a)
-                changed = True
-    return changed
+            yield _Pair(circuit, high, low, side_a, counter_a, allowed_a)
 
 
 def _only(demands: list[Demand], high: int, low: int) -> Iterator[Demand]:

@@ -4,14 +4,14 @@ import random
 from dataclasses import replace
 from itertools import combinations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sitecontroller.dlm import Allocations, Snapshot, allocate
 from sitecontroller.dlm.departures import ceiling_of
 from sitecontroller.dlm.policy import POLICIES
 from sitecontroller.domain.topology import PHASES
-from tests.unit.dlm.trees import Mix, load_a, random_snapshot, with_caps
+from tests.unit.dlm.trees import Mix, load_a, random_snapshot, with_caps, with_imbalance
 
 mixes = st.builds(
     Mix,
@@ -93,6 +93,7 @@ def test_every_current_is_a_whole_number_of_steps(snapshot: Snapshot) -> None:
         assert abs(steps - round(steps)) < 1e-4
 
 
+@example(random_snapshot(4, Mix(circuits=4, evses=10, tightness=0.4)))
 @given(any_sites)
 def test_nothing_is_left_that_somebody_could_take(snapshot: Snapshot) -> None:
     result = allocate(snapshot)
@@ -161,11 +162,8 @@ def test_a_pause_costs_more_than_it_would_free(snapshot: Snapshot) -> None:
             assert result[demand.key].reason
 
 
-@given(
-    any_sites.map(
-        lambda s: replace(s, circuits=tuple(replace(c, imbalance_a=10.0) for c in s.circuits))
-    )
-)
+@example(with_imbalance(random_snapshot(2, Mix(circuits=2, evses=5, tightness=1.5))))
+@given(any_sites.map(with_imbalance))
 def test_phases_stay_in_balance(snapshot: Snapshot) -> None:
     result = allocate(snapshot)
     idle, load = load_a(snapshot, {}), load_a(snapshot, currents(result))
