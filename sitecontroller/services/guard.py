@@ -83,6 +83,7 @@ class Guard:
         """Certificates of those that wait to be accepted."""
         self.note: Note = lambda station_id, what, details: None
         self.on_login: Callable[[str, SecurityProfile], None] = lambda station_id, profile: None
+        self.on_refused: Callable[[str, Refusal], None] = lambda station_id, reason: None
 
     async def load(self) -> None:
         """Take up what was stored."""
@@ -203,6 +204,7 @@ class Guard:
         what = _EVENTS.get(reason, "LoginRefused")
         # The address alone: a stranger's text as an id would be a stranger's text in the list.
         self.note(known, what, f"{reason.value}; from {login.address}")
+        self.on_refused(login.station_id, reason)
 
     # what people and jobs change
 

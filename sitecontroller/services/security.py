@@ -88,6 +88,7 @@ class Security:
         guard = self._desk.stations.guard
         guard.note = self.log.note
         guard.on_login = self.jobs.logged_in
+        guard.on_refused = self.jobs.login_refused
         await self.jobs.load()
         await self.plug_and_charge.load()
 

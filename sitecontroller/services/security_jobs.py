@@ -32,6 +32,7 @@ from sitecontroller.domain.security import (
     AllowUnsecured,
     LowerSecurityProfile,
     RaiseSecurityProfile,
+    Refusal,
     RotatePassword,
     SecurityJob,
     SecurityJobsQuery,
@@ -58,6 +59,10 @@ DROPPED_AFTER_S = 20.0
 """A station that doesn't reconnect by itself with its new password is made to."""
 CAME_BACK_LOWER_MAX = 3
 """Log-ins with the old profile after the switch: it tried the new one and fell back (A05.FR.08)."""
+REFUSED_MAX = 10
+"""Log-ins refused after the switch: it comes with what it may not come with."""
+AWAY_MAX = timedelta(minutes=15)
+"""Without a log-in of any kind after the switch; a restart takes less."""
 SWITCHED_WITHIN = timedelta(hours=24)
 """A station restarts when no car charges."""
 JOBS_MAX = 500
@@ -79,6 +84,9 @@ class SecurityJobs:
         """The command that began a job, by the job's id."""
         self._lower: dict[str, int] = {}
         """How often a station came back with its old profile, by the job's id."""
+        self._refused: dict[str, int] = {}
+        """How often it was turned away since the switch, by the job's id."""
+        self._loaded_at = desk.clock.now()
         self._shown: dict[str, asyncio.Future[None]] = {}
         self.secure_url: Callable[[str | None], str | None] = lambda address: None
         """How a station at that address reaches this controller over TLS."""
@@ -362,13 +370,38 @@ class SecurityJobs:
             self._end(job, said, failed=failed), f"security of {station_id}"
         )
 
+    def login_refused(self, station_id: str, reason: Refusal) -> None:
+        """Somebody with this name was turned away; returns at once."""
+        job = self._jobs.get(fold(station_id))
+        if job is None or job.step is not SecurityStep.RECONNECT:
+            return
+        self._refused[job.job_id] = self._refused.get(job.job_id, 0) + 1
+        if self._refused[job.job_id] == REFUSED_MAX:
+            words = f"{REFUSED_MAX} log-ins were refused since: {reason.value}; {_AT_CHARGER}"
+            self._desk.background.spawn(
+                self._end(job, words, failed=True), f"security of {station_id}"
+            )
+
     async def end_overdue(self) -> None:
         """Called now and then."""
         now = self._desk.clock.now()
         for job in tuple(self._jobs.values()):
-            waits = job.step is SecurityStep.RECONNECT
-            if waits and now - job.changed_at > SWITCHED_WITHIN:
+            if job.step is not SecurityStep.RECONNECT:
+                continue
+            if now - job.changed_at > SWITCHED_WITHIN:
                 await self._end(job, f"it did not switch within a day: {_SEE}", failed=True)
+            elif self._away_for(job) > AWAY_MAX:
+                minutes = AWAY_MAX // timedelta(minutes=1)
+                words = f"it has been away for {minutes} min: {_SEE}; {_AT_CHARGER}"
+                await self._end(job, words, failed=True)
+
+    def _away_for(self, job: SecurityJob) -> timedelta:
+        """How long a station has been offline since it was told, seen by this controller."""
+        state, now = self._desk.stations.state(job.station_id), self._desk.clock.now()
+        if state is None or state.link is not None:
+            return timedelta()
+        since = max(job.changed_at, self._loaded_at)
+        return now - (since if state.last_seen_at is None else max(since, state.last_seen_at))
 
     async def jobs(self, query: SecurityJobsQuery) -> Page[SecurityJob]:
         """Newest first."""
@@ -391,6 +424,7 @@ class SecurityJobs:
         await self._say(job, step, words)
         await self._shelf.trim(JOBS_MAX)
         self._lower.pop(job.job_id, None)
+        self._refused.pop(job.job_id, None)
         what = "ProfileRaiseFailed" if failed else "ProfileRaised"
         self._audit(job.station_id, what, words)
         command_id = self._commands.pop(job.job_id, None)
@@ -412,6 +446,7 @@ class SecurityJobs:
 
 
 _SEE = "see the security events for why it could not connect by TLS"
+_AT_CHARGER = "if it does not come back, set its address and profile at the charger"
 _NOT_SHOWN = (
     "the charger has not logged in with its new password yet; both hold, restart it if it stays so"
 )

@@ -220,7 +220,7 @@ class SimulatedStation:
 
     def opening(self, url: str) -> Opening:
         """How to open the line; `url` is the endpoint without the station's id."""
-        url = network.endpoint(self, url).rstrip("/")
+        url = security.endpoint(self, network.endpoint(self, url)).rstrip("/")
         offers = self.description.offers or (self.description.version,)
         opening = Opening(
             f"{url}/{quote(self.station_id, safe='')}",
@@ -236,6 +236,7 @@ class SimulatedStation:
 
     def opened(self, subprotocol: str | None) -> None:
         """Speak what was agreed; its own version where the CSMS names none that it knows."""
+        security.connected(self)
         agreed = {word: version for version, word in SUBPROTOCOLS.items()}
         version = agreed.get(subprotocol or "", self.description.version)
         if version is not self.version:

@@ -41,6 +41,7 @@ def endpoint(station: SimulatedStation, default: str) -> str:
     turn = station.uplink.failures // attempts % (len(turns) + 1)
     slots.used = None if turn == len(turns) else turns[turn]
     if slots.used is None:
+        station.security_profile = station.description.security_profile
         return default
     profile = slots.kept[slots.used]
     station.security_profile = profile["securityProfile"]

@@ -40,6 +40,8 @@ __all__ = ["BLOCK_2X", "BLOCK_16", "is_certificate", "is_signed", "tls_context",
 
 LINES_KEPT = 500
 CERTIFICATES_MAX = 20
+ATTEMPTS_MAX = 3
+"""Connections tried with a raised profile before the one that worked is used again."""
 CSMS_ROOTS = ("CentralSystemRootCertificate", "CSMSRootCertificate")
 STATION_CERTIFICATE = "ChargingStationCertificate"
 
@@ -210,11 +212,43 @@ def _trigger_sign_v2g(station: SimulatedStation, controls: list[EvseControl]) ->
 # Profiles and TLS
 
 
+class Raised:
+    """A profile set from afar; `before` is what worked until a connection with the new one does."""
+
+    def __init__(self) -> None:
+        self.before: int | None = None
+        self.secured = False
+
+
 def raise_profile(station: SimulatedStation, profile: int) -> None:
     """Use another security profile from the next connection on."""
+    raised = station.part(Raised)
+    if raised.before is None:
+        raised.before = station.security_profile
     station.security_profile = profile
     note_event(station, "ReconfigurationOfSecurityParameters", f"profile {profile}")
     station.after_answer(lambda: station.spawn(_reconnect(station)))
+
+
+def endpoint(station: SimulatedStation, url: str) -> str:
+    """The address for a raised profile: TLS at the same place from 2 on; and as it was before when
+    that doesn't connect (A05.FR.08)."""
+    raised = station.part(Raised)
+    if raised.before is not None and station.uplink.failures >= ATTEMPTS_MAX:
+        station.note(f"profile {station.security_profile} does not connect: as before")
+        station.security_profile, raised.before = raised.before, None
+        station.settings.put("SecurityProfile", str(station.security_profile))
+    new = raised.before is not None or raised.secured
+    if new and station.security_profile >= 2 and url.startswith("ws:"):
+        return f"wss:{url.removeprefix('ws:')}"
+    return url
+
+
+def connected(station: SimulatedStation) -> None:
+    """What was raised has proven itself."""
+    raised = station.part(Raised)
+    if raised.before is not None:
+        raised.before, raised.secured = None, True
 
 
 async def _reconnect(station: SimulatedStation) -> None:

@@ -122,6 +122,44 @@ def test_a_profile_is_raised_and_never_lowered(run_fast: Any) -> None:
     assert run_fast(story()) == (["Rejected", "Accepted"], 3)
 
 
+@pytest.mark.parametrize("profile", ["2", "3"])
+def test_a_raised_profile_that_does_not_connect_is_given_up(run_fast: Any, profile: str) -> None:
+    """A05.FR.08: nobody speaks TLS there, so it comes back as before, with its password."""
+
+    async def story() -> Any:
+        async with bench(V16) as it:
+            change = {"key": "SecurityProfile", "value": profile}
+            assert (await it.csms.call("ChangeConfiguration", change))["status"] == "Accepted"
+            await eventually(lambda: it.station.uplink.url and it.station.uplink.failures, 30)
+            assert not it.station.uplink.online
+            await eventually(lambda: it.station.uplink.online, 120)
+            asked = await it.csms.call("GetConfiguration", {"key": ["SecurityProfile"]})
+            (told,) = asked["configurationKey"]
+            return told["value"], "Authorization" in it.csms.headers[-1]
+
+    assert run_fast(story()) == ("1", True)
+
+
+def test_a_network_slot_that_does_not_connect_costs_no_password(run_fast: Any) -> None:
+    async def story() -> tuple[int, bool]:
+        async with bench(V201) as it:
+            slot = {
+                "configurationSlot": 1,
+                "connectionData": {
+                    "ocppVersion": "OCPP20", "ocppTransport": "JSON", "messageTimeout": 30,
+                    "ocppCsmsUrl": it.csms.url.replace("ws:", "wss:"), "securityProfile": 3,
+                    "ocppInterface": "Wired0",
+                },
+            }  # fmt: skip
+            assert (await it.csms.call("SetNetworkProfile", slot))["status"] == "Accepted"
+            await it.csms.call("Reset", {"type": "Immediate"})
+            await eventually(lambda: it.station.uplink.failures, 120)
+            await eventually(lambda: it.station.uplink.online, 300)
+            return it.station.security_profile, "Authorization" in it.csms.headers[-1]
+
+    assert run_fast(story()) == (1, True)
+
+
 @pytest.fixture
 def authority(tmp_path: Path) -> Any:
     """(key, certificate, its file) and a server context that shows a certificate of it."""

@@ -64,11 +64,11 @@ async def execute(site, command):
     return await site.site.controller.execute(command)
 
 
-async def effect(site, result):
+async def effect(site, result, within_s=10):
     """The command's end."""
     ends = (CommandState.EFFECTIVE, CommandState.INEFFECTIVE)
     find = site.site.controller.command_result
-    await eventually(lambda: find(result.command_id).state in ends)
+    await eventually(lambda: find(result.command_id).state in ends, within_s)
     return find(result.command_id)
 
 

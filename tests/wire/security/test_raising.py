@@ -1,6 +1,8 @@
 """A charger is brought to a higher security profile, step by step, and is never lost on the way."""
 
 import asyncio
+import contextlib
+from random import Random
 
 import pytest
 
@@ -11,11 +13,17 @@ from sitecontroller.domain.security import (
     SecurityJobsQuery,
     SecurityStep,
 )
+from sitecontroller.domain.station import OcppVersion
+from sitecontroller.simulation.control import StationDescription
+from sitecontroller.simulation.plant import Plant
+from sitecontroller.simulation.station import SimulatedStation
+from sitecontroller.simulation.virtual_time import VirtualLoop, virtual_clock
 from tests.support import eventually
 from tests.wire.security.site import box, profile_of, roots, secure_site
 from tests.wire.security.test_certificates import effect, execute, signs_when_asked
 from tests.wire.security.test_passwords import set_variables
 from tests.wire.security.test_profiles import refusal
+from tests.wire.site import PASSWORD
 
 PRIORITY = {"name": "NetworkConfigurationPriority"}
 
@@ -236,6 +244,85 @@ def test_a_charger_that_drops_the_line_instead_of_an_answer_is_judged_by_how_it_
             assert (ended.state is CommandState.EFFECTIVE) is switched
 
     run(play())
+
+
+def test_a_charger_that_is_turned_away_ends_the_way_in_words(run, tmp_path):
+    """It dropped its password and never came by TLS: the way stayed open for a day."""
+
+    async def play() -> None:
+        async with secure_site(tmp_path, clock=virtual_clock()) as site:
+            made = box(site, version="1.6")
+            async with made.connected(site, tls=False) as charger:
+                await made.boot(charger)
+                result = await execute(site, RaiseSecurityProfile("CP-01", 2))
+                await eventually(lambda: told_to_switch(charger, "ChangeConfiguration"))
+            made.password = None
+            for refused in range(10):
+                assert (await job(site)).step is SecurityStep.RECONNECT, refused
+                assert (await refusal(made, site, tls=False))[0] == 401
+            ended = await effect(site, result)
+            assert ended.state is CommandState.INEFFECTIVE
+            assert ended.reason.startswith("10 log-ins were refused since: it showed no password")
+            assert (await job(site)).step is SecurityStep.FAILED
+
+    run(play(), loop_factory=VirtualLoop)
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_a_charger_that_stays_away_after_the_switch_ends_the_way_in_words(run, tmp_path, returns):
+    async def play() -> None:
+        async with secure_site(tmp_path, clock=virtual_clock()) as site:
+            made = box(site, version="1.6")
+            async with made.connected(site, tls=False) as charger:
+                await made.boot(charger)
+                await execute(site, RaiseSecurityProfile("CP-01", 2))
+                await eventually(lambda: told_to_switch(charger, "ChangeConfiguration"))
+            await asyncio.sleep(13 * 60)
+            if returns:
+                async with made.connected(site, tls=False) as charger:
+                    await made.boot(charger)
+            await asyncio.sleep(4 * 60)
+            found = await job(site)
+            assert found.step is (SecurityStep.RECONNECT if returns else SecurityStep.FAILED)
+            assert ("away for 15 min" in found.said[-1]) is not returns
+
+    run(play(), loop_factory=VirtualLoop)
+
+
+@pytest.mark.parametrize("profile", [2, 3])
+def test_a_simulated_16_charger_comes_back_with_the_profile_it_was_raised_to(
+    run, tmp_path, profile
+):
+    """Its address stayed without TLS and its password was gone: 401 for ever."""
+
+    async def play() -> None:
+        async with secure_site(tmp_path, clock=virtual_clock()) as site, simulated(site) as station:
+            await eventually(lambda: station.uplink.online)
+            result = await execute(site, RaiseSecurityProfile("CP-01", profile))
+            assert (await effect(site, result, 200)).state is CommandState.EFFECTIVE
+            assert await profile_of(site) == profile
+            assert (await job(site)).step is SecurityStep.DONE
+            await eventually(lambda: station.uplink.online)
+
+    run(play(), loop_factory=VirtualLoop)
+
+
+@contextlib.asynccontextmanager
+async def simulated(site):
+    """The demo's own 1.6 charger in the place of CP-01."""
+    topology = site.site.config.topology
+    plant = Plant(topology, (), seed=1)
+    plate = StationDescription(
+        topology.stations["CP-01"], OcppVersion.V16, password=PASSWORD, serial_number="SN-0001"
+    )
+    station = SimulatedStation(plate, plant.outlets, plant.voltage_v, virtual_clock(), Random(1))
+    url = f"ws://127.0.0.1:{site.site.ocpp_port}/ocpp"
+    running = asyncio.create_task(station.run(lambda: url))
+    try:
+        yield station
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def test_a_way_outlives_a_restart_of_the_controller_once_the_charger_was_told(run, tmp_path):
