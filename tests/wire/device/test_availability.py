@@ -10,6 +10,7 @@ from sitecontroller.domain.errors import Conflict, InvalidInput, NotFound
 from sitecontroller.services.availability import AGAIN_AFTER_S, ASK_AFTER_S, EFFECT_WITHIN_S
 from sitecontroller.simulation.virtual_time import VirtualLoop, virtual_clock
 from tests.support import eventually
+from tests.wire.device.test_block_b import charging, ended
 from tests.wire.site import EVSES_EACH, boot16, boot201, instant, running_site, status16
 
 BOOTS = {"1.6": boot16, "2.0.1": boot201}
@@ -160,17 +161,24 @@ def test_while_a_car_charges_it_takes_effect_afterwards(play, evse_id, connector
 
     async def story(bench):
         await bench.status(1, "Occupied")
+        await charging(bench.charger)
         bench.answer = {"status": "Scheduled"}
         result = await bench.ask(evse_id, operative=False, connector_id=connector_id)
         assert bench.asked == [(evse_id, connector_id, False)]
         assert result.state is CommandState.ACCEPTED
         assert "when the running session has ended" in result.reason
+        find = bench.site.site.controller.command_result
         await asyncio.sleep(EFFECT_WITHIN_S * 3)
-        known = bench.site.site.controller.command_result(result.command_id)
-        assert known.state is CommandState.ACCEPTED
+        assert find(result.command_id).state is CommandState.ACCEPTED
+        assert (await bench.site.row()).active
+        if evse_id is None:
+            await bench.status(2, "Unavailable")
+        await ended(bench.charger, "Local")
+        assert not (await bench.site.row()).active
+        assert find(result.command_id).state is CommandState.ACCEPTED
         await bench.status(1, "Unavailable")
-        await bench.status(2, "Unavailable")
         assert (await bench.settled(result.command_id)).state is CommandState.EFFECTIVE
+        assert [view.in_effect for view in await bench.shown()] == [True]
 
     play(story, "2.0.1")
 

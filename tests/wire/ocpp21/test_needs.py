@@ -4,6 +4,7 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sitecontroller.domain.commands import PauseCharging
 from sitecontroller.domain.events import ChargingNeedsTold
 from sitecontroller.domain.smart import (
     ChargingNeedsQuery,
@@ -121,20 +122,59 @@ def test_without_a_session_no_schedule_is_promised(scene):
     scene(play)
 
 
+async def charges(scene: Scene, seq_no: int, trigger: str) -> None:
+    """The session goes on at another rate."""
+    told = event("Updated", seq_no, triggerReason=trigger)
+    assert await scene.charger.call("TransactionEvent", told) == {}
+
+
+async def asked_and_told(scene: Scene) -> dict[str, Any]:
+    """The car's needs, and the schedule that follows them."""
+    before = len(scene.limits())
+    assert await scene.charger.call("NotifyEVChargingNeeds", needs()) == {"status": "Accepted"}
+    return await told_limit(scene, before)
+
+
 def test_a_car_that_plans_more_than_its_limit_is_told_it_again(scene):
-    """Proves: TC_K_55_CSMS, TC_K_58_CSMS"""
+    """Proves: TC_K_55_CSMS"""
 
     async def play(scene: Scene) -> None:
-        profile = await told_limit(scene, 0)
+        await told_limit(scene, 0)
+        await asked_and_told(scene)
         before = len(scene.limits())
         answer = await scene.charger.call("NotifyEVChargingSchedule", plan(64.0))
         assert answer == {"status": "Rejected"}
+        await charges(scene, 1, "ChargingStateChanged")
         profile = await told_limit(scene, before)
         answer = await scene.charger.call("NotifyEVChargingSchedule", plan(limit_of(profile)))
         assert answer == {"status": "Accepted"}
+        await charges(scene, 2, "ChargingRateChanged")
         (row,) = (await scene.ask(EvSchedulesQuery(STATION))).items
         assert row.accepted
         assert [period.start_s for period in row.schedule.periods] == [0, 600]
+
+    scene(play, charging=True)
+
+
+def test_a_cars_limit_changes_while_it_charges_and_its_new_plan_is_taken(scene):
+    """Proves: TC_K_58_CSMS"""
+
+    async def play(scene: Scene) -> None:
+        await told_limit(scene, 0)
+        first = await asked_and_told(scene)
+        answer = await scene.charger.call("NotifyEVChargingSchedule", plan(limit_of(first)))
+        assert answer == {"status": "Accepted"}
+        await charges(scene, 1, "ChargingStateChanged")
+        before = len(scene.limits())
+        await scene.do(PauseCharging((await scene.transaction()).key))
+        lower = await told_limit(scene, before)
+        assert limit_of(lower) == 0 < limit_of(first)
+        assert scene.profiles[-1]["evseId"] == 1
+        over = await scene.charger.call("NotifyEVChargingSchedule", plan(limit_of(first)))
+        assert over == {"status": "Rejected"}
+        answer = await scene.charger.call("NotifyEVChargingSchedule", plan(0.0))
+        assert answer == {"status": "Accepted"}
+        await charges(scene, 2, "ChargingRateChanged")
 
     scene(play, charging=True)
 

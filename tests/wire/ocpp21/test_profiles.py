@@ -178,16 +178,19 @@ def set_by_people(scene: Scene) -> list[dict[str, Any]]:
     return [p for p in scene.profiles if p["chargingProfile"]["id"] >= 1000]
 
 
+MAXIMUM = {
+    "evse_id": 0,
+    "purpose": ProfilePurpose.STATION_MAXIMUM,
+    "stack_level": 2,
+    "periods": (SchedulePeriod(0, 8.0, 3),),
+}
 SETTABLE = {
-    "one EVSE": ({}, 1, "TxDefaultProfile", "Absolute"),
-    "all EVSEs": ({"evse_id": 0}, 0, "TxDefaultProfile", "Absolute"),
-    "the station's maximum": (
-        {"evse_id": 0, "purpose": ProfilePurpose.STATION_MAXIMUM},
-        0, "ChargingStationMaxProfile", "Absolute",
-    ),
+    "one EVSE": ({}, 1, "TxDefaultProfile", "Absolute", 1, 6.0),
+    "all EVSEs": ({"evse_id": 0}, 0, "TxDefaultProfile", "Absolute", 1, 6.0),
+    "the station's maximum": (MAXIMUM, 0, "ChargingStationMaxProfile", "Absolute", 2, 8.0),
     "every day": (
         {"kind": ProfileKind.RECURRING, "recurrency": Recurrency.DAILY},
-        1, "TxDefaultProfile", "Recurring",
+        1, "TxDefaultProfile", "Recurring", 1, 6.0,
     ),
 }  # fmt: skip
 
@@ -196,21 +199,31 @@ def test_people_set_a_lower_profile(scene):
     """Proves: TC_K_01_CSMS, TC_K_03_CSMS, TC_K_10_CSMS, TC_K_19_CSMS"""
 
     async def play(scene: Scene) -> None:
-        for changed, *told in SETTABLE.values():
+        for changed, evse_id, purpose, kind, stack_level, limit in SETTABLE.values():
+            now = datetime.now(UTC)
             result = await scene.do(draft(**changed))
             assert result.state is CommandState.ACCEPTED
             payload = set_by_people(scene)[-1]
+            assert payload["evseId"] == evse_id
             profile = payload["chargingProfile"]
-            purpose, kind = profile["chargingProfilePurpose"], profile["chargingProfileKind"]
-            assert [payload["evseId"], purpose, kind] == told
-            assert profile["validFrom"] < profile["validTo"]
-            assert profile.get("recurrencyKind") == ("Daily" if kind == "Recurring" else None)
-            (schedule,) = profile["chargingSchedule"]
-            assert "startSchedule" in schedule
-            assert schedule["duration"] == 3600
-            assert schedule["chargingSchedulePeriod"] == [
-                {"startPeriod": 0, "limit": 6.0, "numberPhases": 3}
-            ]
+            (schedule,) = profile.pop("chargingSchedule")
+            starts_at = datetime.fromisoformat(schedule.pop("startSchedule"))
+            valid = [datetime.fromisoformat(profile.pop(name)) for name in ("validFrom", "validTo")]
+            assert valid[1] - valid[0] == timedelta(hours=1)
+            assert all(abs((at - now).total_seconds()) < 120 for at in (starts_at, valid[0]))
+            assert schedule.pop("id")
+            assert profile == {
+                "id": 1000,
+                "stackLevel": stack_level,
+                "chargingProfilePurpose": purpose,
+                "chargingProfileKind": kind,
+                **({"recurrencyKind": "Daily"} if kind == "Recurring" else {}),
+            }
+            assert schedule == {
+                "chargingRateUnit": "A",
+                "duration": 3600,
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit, "numberPhases": 3}],
+            }
 
     scene(play)
 
