@@ -18,9 +18,10 @@ from sitecontroller.domain.commands import CommandResult, CommandState, ResetTyp
 from sitecontroller.domain.smart import StartLimited
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import TransactionState
-from sitecontroller.ports import ChargingLimit
+from sitecontroller.simulation.virtual_time import VirtualLoop, virtual_clock
 from tests.support import eventually
 from tests.wire.charger import Charger
+from tests.wire.limits.box import box_at
 from tests.wire.site import (
     CARDS,
     TestSite,
@@ -367,36 +368,78 @@ def test_a_message_is_asked_for_and_may_be_refused(play: Any):
     play(story)
 
 
-def test_limits_are_set_read_back_and_taken_out(play: Any):
-    """Proves: TC_056_CSMS, TC_057_CSMS, TC_066_CSMS, TC_067_CSMS."""
+def test_limits_are_set_read_back_and_taken_out(run: Any, tmp_path: Path):
+    """By load management, as 1.6 has no other: a charger that takes no second TxDefaultProfile is
+    told the limits of a session in a TxProfile.
 
-    async def story(site: TestSite, charger: Charger) -> None:
-        link = site.site.services.stations.link("CP-01")
-        assert link is not None
-        assert (await link.set_fallback(1, 6.0, 3)).accepted
-        profile = charger.asked_for("SetChargingProfile")[-1]["csChargingProfiles"]
-        assert profile["chargingProfilePurpose"] == "TxDefaultProfile"
-        charger.answers["SetChargingProfile"] = lambda payload: {
-            "status": "Accepted"
-            if payload["csChargingProfiles"]["chargingProfilePurpose"] == "TxProfile"
-            else "Rejected"
-        }
-        assert (await link.set_limit(ChargingLimit(1, 10.0, 3, transaction_id="5"))).accepted
-        profile = charger.asked_for("SetChargingProfile")[-1]["csChargingProfiles"]
-        assert (profile["chargingProfilePurpose"], profile["transactionId"]) == ("TxProfile", 5)
-        charger.answers["GetCompositeSchedule"] = lambda _: {
-            "status": "Accepted",
-            "connectorId": 1,
-            "chargingSchedule": {
-                "chargingRateUnit": "A",
-                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10.0}],
-            },
-        }
-        assert (await link.composite_limit(1)).current_a == 10.0
-        assert (await link.clear_limit(1)).accepted
-        assert charger.asked_for("ClearChargingProfile")
+    Proves: TC_056_CSMS, TC_057_CSMS, TC_066_CSMS, TC_067_CSMS.
+    """
 
-    play(story)
+    async def played() -> None:
+        async with running_site(tmp_path, clock=virtual_clock(), fallback_a=8.0) as site:
+            await asyncio.sleep(320)  # limits of an earlier controller have lapsed
+            async with box_at(site) as box:
+                box.takes = lambda purpose, level: (purpose, level) != ("TxDefaultProfile", 1)
+                box.charger.answers["GetCompositeSchedule"] = _composite
+                default = await eventually(lambda: _profiles(box.charger, "TxDefaultProfile")[0])
+                assert _shape(default) == (1, None, 0, "Absolute", "A", [8.0])
+                asked = await eventually(lambda: box.charger.asked_for("GetCompositeSchedule"))
+                assert asked[0] == {"connectorId": 1, "duration": 900, "chargingRateUnit": "A"}
+                await box.begin()
+                await asyncio.sleep(60)
+                row = await site.row()
+                number = int(row.station_transaction_id)
+                limit = _profiles(box.charger, "TxProfile")[-1]
+                assert _shape(limit)[:3] == (1, number, 0)
+                told_a = _shape(limit)[-1][0]
+                assert told_a > 8.0
+                assert box.drawn_a == min(box.car_a, told_a)
+                paused = await execute(site, commands.PauseCharging(row.key))
+                assert paused.state is CommandState.ACCEPTED
+                await eventually(lambda: box.drawn_a == 0)
+                pause = _profiles(box.charger, "TxProfile")[-1]
+                assert _shape(pause) == (1, number, 0, "Absolute", "A", [0])
+                before = len(box.charger.asked_for("ClearChargingProfile"))
+                await execute(site, commands.StopTransaction(row.key))
+                cleared = await eventually(
+                    lambda: box.charger.asked_for("ClearChargingProfile")[before:]
+                )
+                assert cleared == [{"id": pause["csChargingProfiles"]["chargingProfileId"]}]
+                read = await eventually(lambda: box.charger.asked_for("GetCompositeSchedule")[2:])
+                assert read[0]["connectorId"] == 1
+
+    run(played(), loop_factory=VirtualLoop)
+
+
+def _composite(payload: dict[str, Any]) -> dict[str, Any]:
+    """What a charger with its fallback alone answers."""
+    periods = [{"startPeriod": 0, "limit": 8.0}]
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": periods}
+    return {
+        "status": "Accepted",
+        "connectorId": payload["connectorId"],
+        "chargingSchedule": schedule,
+    }
+
+
+def _profiles(charger: Charger, purpose: str) -> list[dict[str, Any]]:
+    """What it was told to keep for that purpose, oldest first."""
+    asked = charger.asked_for("SetChargingProfile")
+    return [p for p in asked if p["csChargingProfiles"]["chargingProfilePurpose"] == purpose]
+
+
+def _shape(payload: dict[str, Any]) -> tuple[Any, ...]:
+    """(connector, transaction, stack level, kind, unit, limits)."""
+    profile = payload["csChargingProfiles"]
+    schedule = profile["chargingSchedule"]
+    return (
+        payload["connectorId"],
+        profile.get("transactionId"),
+        profile["stackLevel"],
+        profile["chargingProfileKind"],
+        schedule["chargingRateUnit"],
+        [period["limit"] for period in schedule["chargingSchedulePeriod"]],
+    )
 
 
 def test_a_session_is_begun_with_a_limit(run: Any, tmp_path: Path):
