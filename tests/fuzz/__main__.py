@@ -11,6 +11,7 @@ import logging
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from unittest.mock import patch
 
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.services import car_needs
@@ -45,12 +46,11 @@ def fuzz(version: str, seed: int, count: int) -> dict[str, object]:
     return asyncio.run(_fuzz(OcppVersion(version), seed, count))
 
 
+@patch.object(car_needs, "LOOK_EVERY_S", 0.001)  # one car may wait for its limit; so many can't
 async def _fuzz(version: OcppVersion, seed: int, count: int) -> dict[str, object]:
     logging.basicConfig(level=logging.WARNING, handlers=[logging.NullHandler()], force=True)
     escaped, frames = Escaped(), Frames(version, seed)
     logging.getLogger().addHandler(escaped)
-    car_needs.LOOK_EVERY_S = 0.001
-    """A car may wait for its limit; so many can't."""
     faults: list[str] = []
     began_s, rss, done = time.monotonic(), 0.0, 0
     async with target(version, frames) as fed:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-
 MEANT = ("its password has changed",)
 """Why the controller may close a connection that someone wanted something of; this one stays."""
 
