@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sitecontroller.config_groups import read_groups
 from sitecontroller.config_table import Reader, Table
 from sitecontroller.domain.errors import ConfigurationError
 from sitecontroller.domain.ids import is_station_id
@@ -366,7 +367,7 @@ def _topology(root: Table, reader: "Reader") -> Topology:
         if station.station_id.casefold() in (known.casefold() for known in stations):
             table.fault("id", f"'{station.station_id}' is used twice")
         stations[station.station_id] = station
-    return Topology(circuits, stations, meters)
+    return Topology(circuits, stations, meters, read_groups(root, circuits, stations))
 
 
 def _circuit(table: Table, meters: dict[str, Meter]) -> Circuit:
@@ -382,6 +383,7 @@ def _circuit(table: Table, meters: dict[str, Meter]) -> Circuit:
         margin_a=table.number("margin_a", max(1.0, 0.02 * min(limit_a)), low=0, high=min(limit_a)),
         meter_id=meter_id,
         worst_base_a=table.per_phase("worst_base_a", 0.0, low=0, high=6300),
+        imbalance_a=table.optional_number("imbalance_a", low=1, high=6300),
     )
     table.no_more()
     return circuit

@@ -101,6 +101,9 @@ class Table:
             return default
         return float(value)
 
+    def optional_number(self, key: str, *, low: float, high: float) -> float | None:
+        return self.number(key, low, low=low, high=high) if key in self._data else None
+
     def integer(self, key: str, default: int, *, low: int, high: int) -> int:
         value = self._value(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -123,6 +126,11 @@ class Table:
             )
             return (low, low, low)
         return (float(values[0]), float(values[1]), float(values[2]))
+
+    def optional_per_phase(
+        self, key: str, *, low: float, high: float
+    ) -> tuple[float, float, float] | None:
+        return self.per_phase(key, None, low=low, high=high) if key in self._data else None
 
     def phases(self, key: str, default: PhaseMap) -> PhaseMap:
         text = self.text(key, str(default))

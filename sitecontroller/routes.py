@@ -19,6 +19,7 @@ from sitecontroller.domain import (
     display,
     faults,
     grid,
+    limit_source,
     local_list,
     monitoring,
     reservation,
@@ -253,6 +254,20 @@ QUERIES |= {
     grid.DerEventsQuery: QueryRoute(f"{_STATION}/der-events", Page[grid.DerEvent], "grid"),
     swap.BatterySwapsQuery: QueryRoute(
         f"{_STATION}/battery-swaps", Page[swap.BatterySwap], "smart"
+    ),
+}
+
+COMMANDS |= {
+    limit_source.SetSiteLimit: CommandRoute("PUT", "/v1/site-limits/{limit_id}", "site"),
+    limit_source.WithdrawSiteLimit: CommandRoute("DELETE", "/v1/site-limits/{limit_id}", "site"),
+}
+
+QUERIES |= {
+    limit_source.SiteLimitsQuery: QueryRoute(
+        "/v1/site-limits", Page[limit_source.SiteLimitView], "site"
+    ),
+    limit_source.SiteLimitQuery: QueryRoute(
+        "/v1/site-limits/{limit_id}", limit_source.SiteLimitView, "site"
     ),
 }
 

@@ -17,6 +17,7 @@ from sitecontroller.domain.events import (
     MeterFailed,
     MeterMeasured,
     ReservationChanged,
+    SiteLimitChanged,
     StationChanged,
     StationConnected,
     StationDisconnected,
@@ -43,6 +44,7 @@ _NEWS = (
     AlarmChanged,
     CommandFinished,
     ReservationChanged,
+    SiteLimitChanged,
 )
 
 

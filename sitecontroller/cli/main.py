@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sitecontroller import __version__
-from sitecontroller.cli import firmware, meters, ocpp, run, selfcheck, sites, status, tariff
+from sitecontroller.cli import firmware, limits, meters, ocpp, run, selfcheck, sites, status, tariff
 from sitecontroller.domain.errors import ConfigurationError, ControllerError
+from sitecontroller.domain.limit_source import LimitSource
 from sitecontroller.keeper import UNUSABLE_STATUS
 from sitecontroller.wire import parse_instant
 
@@ -26,6 +27,7 @@ examples:
   sitecontroller meter read --model eastron-sdm630 --url tcp://192.168.1.20:502
   sitecontroller meter scan serial:///dev/ttyUSB0
   sitecontroller tariff set --kwh 0.49        a new price, from now on
+  sitecontroller limit set works --amps 20 --for 2h    the main circuit, by the attendant
   sitecontroller status                       what the running controller does right now
 """
 
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands)
     _add_meter(commands)
     _add_tariff(commands)
+    _add_limit(commands)
     _add_firmware(commands)
     _add_ocpp(commands)
     _add_status(commands)
@@ -221,6 +224,41 @@ def _add_tariff(commands: _Commands) -> None:
     change.add_argument("--net", action="store_true", help="the prices don't include VAT")
     change.add_argument("--name", default="Standard", help="on receipts (default Standard)")
     change.set_defaults(work=tariff.change)
+
+
+def _add_limit(commands: _Commands) -> None:
+    site_limits = commands.add_parser("limit", help="site limits: list them, set one, end one")
+    actions = site_limits.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show = actions.add_parser("list", help="those in force")
+    _add_config(show)
+    show.set_defaults(work=limits.show)
+    change = actions.add_parser(
+        "set",
+        help="limit a circuit or a group of outlets, or replace a limit",
+        description="Limit a circuit (all that flows there) or a group of outlets at the running "
+        "controller. The smallest limit wins; none raises the fuse.",
+    )
+    _add_config(change)
+    change.add_argument("limit_id", metavar="ID", help="of your choice; the same one replaces")
+    value = change.add_mutually_exclusive_group(required=True)
+    value.add_argument("--amps", type=float, metavar="20", help="on each phase")
+    value.add_argument("--watts", type=float, metavar="11000", help="over all phases")
+    place = change.add_mutually_exclusive_group()
+    place.add_argument("--circuit", metavar="ID", help="as in site.toml (default: the main one)")
+    place.add_argument("--group", metavar="ID", help="as in site.toml")
+    end = change.add_mutually_exclusive_group()
+    end.add_argument("--for", dest="lasts", type=_duration, metavar="2h", help="at most 8h")
+    end.add_argument("--until", type=_instant, metavar="2026-03-01T18:00:00Z")
+    sources = [source.value for source in LimitSource]
+    change.add_argument(
+        "--source", choices=sources, default="ATTENDANT", help="all but ATTENDANT need an end"
+    )
+    change.add_argument("--reason", default="", help="for people")
+    change.set_defaults(work=limits.change)
+    clear = actions.add_parser("clear", help="end a limit now")
+    _add_config(clear)
+    clear.add_argument("limit_id", metavar="ID", help="as limit list shows it")
+    clear.set_defaults(work=limits.withdraw)
 
 
 def _add_firmware(commands: _Commands) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sitecontroller.domain.alarm import Alarm
 from sitecontroller.domain.authorization import AuthorizationStatus
 from sitecontroller.domain.commands import CommandResult
+from sitecontroller.domain.limit_source import SiteLimit
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.reservation import ReservationView
 from sitecontroller.domain.smart import ChargingNeeds
@@ -123,6 +124,14 @@ class LimitsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteLimitChanged:
+    """A site limit was set or replaced, or (`in_force` False) withdrawn or is over."""
+
+    limit: SiteLimit
+    in_force: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ChargingNeedsTold:
     """A car said what it needs; load management may plan with it."""
 
@@ -173,6 +182,7 @@ Event = (
     | CardRefused
     | ReservationChanged
     | LimitsChanged
+    | SiteLimitChanged
     | ChargingNeedsTold
     | PriorityChanged
     | BatterySwapped

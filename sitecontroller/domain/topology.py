@@ -12,11 +12,19 @@ PHASES = (0, 1, 2)
 PHASE_NAMES = ("L1", "L2", "L3")
 NOMINAL_V = 230.0
 """Phase to neutral, EN 50160."""
+HIGHEST_V = 253.0
+"""The most that EN 50160 allows: 230 V + 10 %."""
 
 PerPhase = tuple[float | None, float | None, float | None]
 """One value for L1, L2, L3; None is unknown."""
 
 UNKNOWN_PHASES: PerPhase = (None, None, None)
+
+
+def current_of(power_w: float, phase_count: int) -> float:
+    """Watts as A per phase: P / (253 V × phases). However the load is spread over these phases, the
+    power is no more than P at any voltage up to 253 V."""
+    return power_w / (HIGHEST_V * phase_count)
 
 
 class Supply(StrEnum):
@@ -139,7 +147,7 @@ class Circuit:
     `limit_a` is the rating per phase; `margin_a` is kept free of it; `meter_id` names a meter that
     measures all that flows through this circuit; `worst_base_a` is the most that anything but
     EVSEs draws here, per phase: what is assumed when the meter is silent (S4) and what the sum of
-    fallbacks must leave room for (S2).
+    fallbacks must leave room for (S2). `imbalance_a` is the most by which two phases may differ.
     """
 
     circuit_id: str
@@ -149,6 +157,21 @@ class Circuit:
     margin_a: float
     meter_id: str | None = None
     worst_base_a: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    imbalance_a: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some EVSEs that are no subtree, limited together: what isn't EVSEs doesn't count.
+
+    `limit_a` per phase and `limit_w` in all, None: no such limit of its own.
+    """
+
+    group_id: str
+    name: str
+    members: "tuple[EvseKey, ...]"
+    limit_a: tuple[float, float, float] | None = None
+    limit_w: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +196,7 @@ class Topology:
     circuits: dict[str, Circuit]
     stations: dict[str, ChargingStation]
     meters: dict[str, Meter]
+    groups: dict[str, Group] = field(default_factory=dict)
 
     def evses(self) -> Iterator[Evse]:
         """Every EVSE of the site, in the order of the file."""
@@ -195,6 +219,32 @@ class Topology:
             path.append(circuit)
             current = circuit.parent_id
         return tuple(path)
+
+    def below(self, circuit_id: str) -> tuple[Evse, ...]:
+        """Every EVSE on a circuit or on one that hangs on it."""
+        return tuple(
+            evse
+            for evse in self.evses()
+            if any(circuit.circuit_id == circuit_id for circuit in self.path(evse.circuit_id))
+        )
+
+    def members(self, group_id: str) -> tuple[Evse, ...]:
+        """A group's EVSEs."""
+        keys = self.groups[group_id].members
+        return tuple(evse for evse in self.evses() if evse.key in keys)
+
+    def phase_count(self, group_id: str) -> int:
+        """Site phases that a group's EVSEs are wired to."""
+        return len({phase for e in self.members(group_id) for phase in e.phase_map.site_phases})
+
+    def group_limit_a(self, group_id: str) -> tuple[float, float, float] | None:
+        """What a group's own limits in A and W come to per phase; None: it has none."""
+        group = self.groups[group_id]
+        if group.limit_w is None:
+            return group.limit_a
+        spread_a = current_of(group.limit_w, self.phase_count(group_id))
+        one, two, three = (min(a, spread_a) for a in group.limit_a or (spread_a,) * 3)
+        return (one, two, three)
 
     def root(self) -> Circuit:
         """The circuit without a parent: the grid connection."""

@@ -100,14 +100,14 @@ class StationView:
 
 @dataclass(frozen=True, slots=True)
 class CircuitView:
-    """One circuit. `headroom_a` is limit − margin − current per phase."""
+    """One circuit. `headroom_a` is `cap_a` less the current, per phase."""
 
     circuit_id: str
     name: str
     parent_id: str | None
     limit_a: PerPhase
     cap_a: PerPhase
-    """Limit less margin: what load management works with."""
+    """The fuse or a smaller site limit, less margin: what load management works with."""
     current_a: PerPhase
     """Measured where a meter is, else the sum of what is below it."""
     base_a: PerPhase
@@ -119,6 +119,8 @@ class CircuitView:
     stale: bool
     fail_safe: str | None
     """Why the circuit is held at a safe value, in words; None in normal operation."""
+    limited_by: str | None = None
+    """The site limit in force here and its value, in words; None: only the fuse limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sitecontroller.services.device_models import DeviceModels
 from sitecontroller.services.displays import Displays
 from sitecontroller.services.faults import Faults
 from sitecontroller.services.files import Files
+from sitecontroller.services.limit_sources import LimitSources
 from sitecontroller.services.local_lists import LocalLists
 from sitecontroller.services.monitoring import Monitoring
 from sitecontroller.services.reservations import Reservations
@@ -37,6 +38,7 @@ class Blocks:
     displays: Displays
     faults: Faults
     smart: SmartCharging
+    limit_sources: LimitSources
     costs: Costs
     conformance: ConformanceBook
     transaction_check: TransactionCheck
@@ -68,6 +70,7 @@ async def make_blocks(desk: Desk) -> Blocks:
         displays=Displays(desk),
         faults=Faults(desk),
         smart=SmartCharging(desk),
+        limit_sources=LimitSources(desk),
         costs=Costs(desk),
         conformance=ConformanceBook(desk),
         transaction_check=TransactionCheck(desk),

@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 
 from sitecontroller.config import LoadSettings
-from sitecontroller.dlm.allocate import allocate
+from sitecontroller.dlm.allocate import Allocation, allocate
 from sitecontroller.dlm.base import Flows
 from sitecontroller.dlm.exposure import Sent
 from sitecontroller.dlm.limits import Limit
@@ -35,7 +35,8 @@ from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.load_circuits import Circuits, Sight
 from sitecontroller.services.load_decide import RESERVE_A, Change, Pass, would_raise
 from sitecontroller.services.load_evse import EvseControl, Timing, unknown_exposure
-from sitecontroller.services.load_fallbacks import Fallbacks, read_back
+from sitecontroller.services.load_fallbacks import Fallbacks, may_start, read_back
+from sitecontroller.services.load_limits import SiteLimits, StandingLimit
 from sitecontroller.services.load_obedience import tell_obedience, watch
 from sitecontroller.services.load_orders import (
     AskEvidence,
@@ -115,21 +116,14 @@ class LoadService:
             for station in topology.stations.values()
         }
         self._circuits = Circuits(topology)
+        self._limits = SiteLimits(topology, self._circuits, self._controls)
         self._below = {
-            circuit_id: [
-                control
-                for control in self._controls.values()
-                if any(c.circuit_id == circuit_id for c in topology.path(control.evse.circuit_id))
-            ]
+            circuit_id: [self._controls[evse.key] for evse in topology.below(circuit_id)]
             for circuit_id in topology.circuits
         }
         self._fallbacks = Fallbacks(topology.stations, self._controls, alarms, clock.monotonic_s)
         self._dispatcher = Dispatcher(stations.link, clock.monotonic_s, self)
-        self._meter_ids = {
-            circuit.meter_id
-            for circuit in topology.circuits.values()
-            if circuit.meter_id is not None
-        }
+        self._meter_ids = {c.meter_id for c in topology.circuits.values() if c.meter_id is not None}
         self._numbers = count(1)
         self._started = False
         self._targets: dict[EvseKey, Limit] = {}
@@ -139,7 +133,12 @@ class LoadService:
         self._chart = Chart()
         self._circuit_alarms = CircuitAlarms(alarms)
         self._start_room = StartRoom(
-            self._controls, self._circuits, self._below, clock, self._ask_for_cycle
+            self._controls,
+            self._circuits,
+            self._below,
+            self._limits.groups,
+            clock,
+            self._ask_for_cycle,
         )
         self._room_taken = False
         """Whether room was taken for a start since the snapshot: then nothing else rises by it."""
@@ -184,6 +183,11 @@ class LoadService:
         if control is None or control.transaction is None or not control.online:
             return None
         return control.limit_a(self._clock.monotonic_s())
+
+    def limit_site(self, standing: Iterable[StandingLimit]) -> None:
+        """From now on these site limits stand beside the fuses, and no others."""
+        self._limits.replace(standing)
+        self._ask_for_cycle()
 
     def tell_again(self, key: EvseKey) -> None:
         """The limit is to be sent once more, soon: the station may not have taken it."""
@@ -283,7 +287,9 @@ class LoadService:
         if not self._started:
             self._circuits.forget()
         self._measure(now_s)
-        self._started = self._started or self._may_start(now_s)
+        self._started = self._started or may_start(
+            self._circuits, self._controls.values(), self._timing, self._began_s, now_s
+        )
         snapshot = self._freeze(now_s) if self._started else None
         yield tuple(orders)
         orders = [] if snapshot is None else self._decide(snapshot, now_s)
@@ -338,26 +344,9 @@ class LoadService:
             flow = control.flow(now_s, self._timing)
             for circuit in self._circuits.up(control.evse.circuit_id):
                 flows[circuit.circuit.circuit_id].append(flow)
+        self._limits.hold(now_s)
         samples = {meter_id: self._metering.meter(meter_id) for meter_id in self._meter_ids}
         self._circuits.measure(samples, flows, self._clock.now(), now_s, self._began_s)
-
-    def _may_start(self, now_s: float) -> bool:
-        """S5: nothing is allocated before every meter has spoken (or counts as silent) and, where
-        sessions run already, their cars' currents are known: leases of before keep them safe.
-
-        A circuit above its limit ends the wait.
-        """
-        circuits = self._circuits.by_id.values()
-        if any(None in control.base_a for control in circuits):
-            return False
-        if now_s - self._began_s >= self._timing.stale_s or any(
-            control.is_overloaded for control in circuits
-        ):
-            return True
-        return all(
-            control.transaction is None or not control.online or control.draw is not None
-            for control in self._controls.values()
-        )
 
     def _freeze(self, now_s: float) -> Snapshot:
         """Idle EVSEs that can draw nothing are left out."""
@@ -369,13 +358,14 @@ class LoadService:
                 for control in self._controls.values()
                 if control.transaction is not None or control.exposure_a(now_s) > 0
             ),
+            self._limits.states(),
         )
 
     def _decide(self, snapshot: Snapshot, now_s: float) -> list[Order]:
         allocations = allocate(snapshot)
         blind = {id_ for id_ in self._circuits.by_id if self._circuits.sight(id_) is Sight.BLIND}
         self._targets = {
-            key: self._blind_limit(key)
+            key: self._blind_limit(key, allocation)
             if blind and self._controls[key].evse.circuit_id in blind
             else Limit(allocation.current_a, allocation.reason, allocation.bound_by)
             for key, allocation in allocations.by_key.items()
@@ -413,11 +403,13 @@ class LoadService:
         link = self._stations.link(key.station_id)
         return not self._room_taken and (link is None or link.may_raise(key.evse_id))
 
-    def _blind_limit(self, key: EvseKey) -> Limit:
-        """S9: "slow" is the fallback, "stop" is nothing."""
-        slow = self._settings.fail_safe == "slow"
-        fallback_a = self._controls[key].evse.fallback_a
-        return Limit(fallback_a if slow else 0.0, "meter silent", "meter")
+    def _blind_limit(self, key: EvseKey, allocation: Allocation) -> Limit:
+        """S9: "slow" is the fallback, "stop" is nothing; less where more than fuses limits."""
+        evse = self._controls[key].evse
+        safe_a = evse.fallback_a if self._settings.fail_safe == "slow" else 0.0
+        if allocation.current_a < safe_a and self._limits.binds(evse):
+            return Limit(allocation.current_a, allocation.reason, allocation.bound_by)
+        return Limit(safe_a, "meter silent", "meter")
 
     def _order(self, change: Change, link: StationLink, now_s: float) -> SetLimit:
         control = self._controls[change.key]

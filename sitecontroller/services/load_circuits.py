@@ -11,6 +11,7 @@ from typing import Protocol
 
 from sitecontroller.dlm.base import BaseLoad, Flows, WorstOfHour, summed
 from sitecontroller.dlm.fallbacks import worst_base_a
+from sitecontroller.dlm.limits import Limit, PhaseLimits, place_name
 from sitecontroller.dlm.snapshot import Amperes, CircuitState
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import (
@@ -50,11 +51,16 @@ class Sample(Protocol):
 
 @dataclass(slots=True)
 class CircuitControl:
-    """One circuit. `base_a` is what to count with now; None: never known."""
+    """One circuit. `base_a` is what to count with now; None: never known.
+
+    `own` is its fuse, `held` the smallest of that and the site limits here.
+    """
 
     circuit: Circuit
     worst_base_a: Amperes
     period_s: float
+    own: PhaseLimits
+    held: PhaseLimits
     sight: Sight = Sight.GOOD
     age_s: float = 0.0
     base_a: PerPhase = UNKNOWN_PHASES
@@ -65,8 +71,8 @@ class CircuitControl:
 
     @property
     def cap_a(self) -> Amperes:
-        """Limit less margin."""
-        one, two, three = (limit - self.circuit.margin_a for limit in self.circuit.limit_a)
+        """The fuse or a smaller site limit, less margin."""
+        one, two, three = (limit.current_a - self.circuit.margin_a for limit in self.held)
         return (one, two, three)
 
     @property
@@ -119,10 +125,11 @@ class CircuitControl:
         one, two, three = (cap - reserve_a for cap in self.cap_a)
         return CircuitState(
             self.circuit.circuit_id,
-            self.circuit.name,
+            place_name(self.circuit.name, self.held),
             self.circuit.parent_id,
             (one, two, three),
             self.base_a,
+            self.circuit.imbalance_a,
         )
 
     def _sight(self) -> Sight:
@@ -140,11 +147,7 @@ class Circuits:
 
     def __init__(self, topology: Topology) -> None:
         self.by_id = {
-            circuit.circuit_id: CircuitControl(
-                circuit,
-                _worst(topology, circuit),
-                topology.meters[circuit.meter_id].period_s if circuit.meter_id else 1.0,
-            )
+            circuit.circuit_id: _control(topology, circuit)
             for circuit in topology.circuits.values()
         }
         self._up = {
@@ -192,6 +195,9 @@ class Circuits:
         return len(self._up[control.circuit.circuit_id])
 
 
-def _worst(topology: Topology, circuit: Circuit) -> Amperes:
+def _control(topology: Topology, circuit: Circuit) -> CircuitControl:
     one, two, three = (worst_base_a(topology, circuit, phase) for phase in PHASES)
-    return (one, two, three)
+    fuse = tuple(Limit(a, circuit.name, circuit.circuit_id) for a in circuit.limit_a)
+    own = fuse[0], fuse[1], fuse[2]
+    period_s = topology.meters[circuit.meter_id].period_s if circuit.meter_id else 1.0
+    return CircuitControl(circuit, (one, two, three), period_s, own, own)

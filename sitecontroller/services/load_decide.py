@@ -13,7 +13,7 @@ from sitecontroller.dlm.limits import Limit
 from sitecontroller.dlm.room import Room
 from sitecontroller.dlm.snapshot import Demand, Snapshot
 from sitecontroller.dlm.stability import DEAD_BAND_A, INCREASE_EVERY_S, raised_limit_a
-from sitecontroller.domain.topology import EvseKey
+from sitecontroller.domain.topology import PHASES, EvseKey
 from sitecontroller.services.load_circuits import Sight
 from sitecontroller.services.load_evse import EvseControl
 
@@ -80,15 +80,20 @@ class Pass:
     def _overdrawn(self) -> set[int]:
         """The entries that would be overdrawn if everybody took what they were told.
 
-        The snapshot's caps have a little taken off against ripple, so an entry counts only once
-        this reserve is used up: `RESERVE_A` of it.
+        Circuits' caps in the snapshot have a little taken off against ripple, so an entry counts
+        only once this reserve is used up: `RESERVE_A` of it. Those of groups have not.
         """
         room = Room(self.snapshot)
+        reserved = len(PHASES) * len(self.snapshot.circuits)
         for demand in self.snapshot.demands:
             taken_a = demand.limit_a if demand.key in self.targets else demand.exposure_a
             for entry in room.entries(demand):
                 room.free_a[entry] -= taken_a
-        return {entry for entry, free_a in enumerate(room.free_a) if free_a < -RESERVE_A}
+        return {
+            entry
+            for entry, free_a in enumerate(room.free_a)
+            if free_a < (-RESERVE_A if entry < reserved else -EPSILON_A)
+        }
 
     def _increases(self, demands: Iterable[Demand]) -> Iterable[Change]:
         room = Room(self.snapshot)

@@ -5,13 +5,14 @@ says what is in force, so that limits left over from before a restart stop being
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from sitecontroller.domain.errors import OperatingError
 from sitecontroller.domain.topology import ChargingStation, Evse, EvseKey, LimitUnit, Supply
 from sitecontroller.ports import CallAnswer, LimitSuperseded, ScheduledLimit, StationLink
 from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.load_evse import EvseControl
+from sitecontroller.services.load_circuits import Circuits
+from sitecontroller.services.load_evse import EvseControl, Timing
 
 RETRY_S = 60.0
 
@@ -98,6 +99,30 @@ class Fallbacks:
             log.info("%s: tells no composite schedule: %s", evse.key, error)
             return
         read_back(control, scheduled, asked_s)
+
+
+def may_start(
+    circuits: Circuits,
+    controls: Iterable[EvseControl],
+    timing: Timing,
+    began_s: float,
+    now_s: float,
+) -> bool:
+    """S5: nothing is allocated before every meter has spoken (or counts as silent) and, where
+    sessions run already, their cars' currents are known: leases of before keep them safe.
+
+    A circuit above its limit ends the wait.
+    """
+    if any(None in circuit.base_a for circuit in circuits.by_id.values()):
+        return False
+    if now_s - began_s >= timing.stale_s:
+        return True
+    if any(circuit.is_overloaded for circuit in circuits.by_id.values()):
+        return True
+    return all(
+        control.transaction is None or not control.online or control.draw is not None
+        for control in controls
+    )
 
 
 def read_back(control: EvseControl, scheduled: ScheduledLimit, asked_s: float) -> None:

@@ -12,6 +12,7 @@ from sitecontroller.domain.topology import EvseKey
 from sitecontroller.ports import Clock
 from sitecontroller.services.load_circuits import CircuitControl, Circuits
 from sitecontroller.services.load_evse import EvseControl
+from sitecontroller.services.load_limits import GroupControl
 
 CYCLE_S_MIN = 0.2
 """Between two cycles of load management."""
@@ -31,12 +32,14 @@ class StartRoom:
         controls: Mapping[EvseKey, EvseControl],
         circuits: Circuits,
         below: Mapping[str, Sequence[EvseControl]],
+        groups: Sequence[GroupControl],
         clock: Clock,
         ask_for_cycle: Callable[[], None],
     ) -> None:
         self._controls = controls
         self._circuits = circuits
         self._below = below
+        self._groups = groups
         self._clock = clock
         self._ask_for_cycle = ask_for_cycle
 
@@ -70,7 +73,12 @@ class StartRoom:
             for control in starting
             for circuit in self._circuits.up(control.evse.circuit_id)
         }
-        while not all(self._has_room(circuit) for circuit in circuits.values()):
+        keys = {control.key for control in starting}
+        groups = [group for group in self._groups if keys.intersection(group.group.members)]
+        while not (
+            all(self._has_room(circuit) for circuit in circuits.values())
+            and all(group.has_room(self._clock.monotonic_s()) for group in groups)
+        ):
             if self._clock.monotonic_s() - now_s >= within_s:
                 names = ", ".join(str(control.key) for control in starting)
                 log.warning("%s: room for it is not proven in %.0f s", names, within_s)

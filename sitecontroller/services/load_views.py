@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sitecontroller.dlm.limits import Limit
+from sitecontroller.dlm.limits import Limit, limited_by
 from sitecontroller.domain.topology import PHASE_NAMES, PHASES, EvseKey, PerPhase
 from sitecontroller.domain.views import CircuitView, LimitView, PhaseSample
 from sitecontroller.services.alarms import AlarmService
@@ -77,6 +77,7 @@ def circuit_view(
         measured_at=sample.reading.at if sample else None,
         stale=control.sight is not Sight.GOOD,
         fail_safe=fail_safe,
+        limited_by=limited_by(circuit.name, control.held),
     )
 
 

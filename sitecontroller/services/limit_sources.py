@@ -1,0 +1,226 @@
+"""Owner of the site limits: set, replaced, withdrawn, ended by themselves, kept over restarts.
+
+Load management is told of every change and keeps the smallest; here is what people and other
+systems see of them. They are limits that *we* keep; those that stations report are in
+`external_limits`.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sitecontroller.dlm.fallbacks import fallbacks_a
+from sitecontroller.domain.commands import Command, CommandResult, CommandState
+from sitecontroller.domain.errors import Conflict, FieldError, InvalidInput, NotFound
+from sitecontroller.domain.events import SiteLimitChanged
+from sitecontroller.domain.limit_source import (
+    SetSiteLimit,
+    SiteLimit,
+    SiteLimitQuery,
+    SiteLimitsQuery,
+    SiteLimitView,
+    WithdrawSiteLimit,
+    faults_of,
+)
+from sitecontroller.domain.queries import Query
+from sitecontroller.domain.topology import PHASE_NAMES, PHASES, UNKNOWN_PHASES, Evse
+from sitecontroller.domain.views import Page
+from sitecontroller.services.desk import Answerer, Desk, Handler
+from sitecontroller.services.load_limits import StandingLimit
+from sitecontroller.services.shelf import Shelf
+
+LIMITS_MAX = 100
+"""In force at a time."""
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """`ends` ends it; None: it has no end."""
+
+    standing: StandingLimit
+    ends: asyncio.Task[None] | None
+
+    @property
+    def limit(self) -> SiteLimit:
+        return self.standing.limit
+
+
+class LimitSources:
+    """All site limits in force, by id."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._time_zone = ZoneInfo(desk.config.time_zone)
+        self._shelf = Shelf(desk.store, "site-limit", SiteLimit)
+        self._standing: dict[str, _Standing] = {}
+        self._changing = asyncio.Lock()
+        """Else an end could drop the row of the limit that has just replaced it."""
+        self.handlers: Mapping[type[Command], Handler] = {
+            SetSiteLimit: self._set,
+            WithdrawSiteLimit: self._withdraw,
+        }
+        self.answerers: Mapping[type[Query], Answerer] = {
+            SiteLimitsQuery: self._page,
+            SiteLimitQuery: self._one,
+        }
+
+    async def load(self) -> None:
+        """Take up what stood; what ended meanwhile ends at once."""
+        for limit in await self._shelf.all():
+            if self._is_known(limit):
+                self._stand(limit)
+            else:
+                log.warning("site limit %s: its circuit or group is gone", limit.limit_id)
+                await self._shelf.drop(limit.limit_id)
+        self._tell_load()
+
+    async def _set(self, command: SetSiteLimit, command_id: str) -> CommandResult:
+        async with self._changing:
+            limit = self._checked(command)
+            if limit.limit_id not in self._standing and len(self._standing) >= LIMITS_MAX:
+                raise Conflict(
+                    f"{LIMITS_MAX} site limits are in force already",
+                    remedy="Withdraw one, or replace one by using its id",
+                )
+            await self._shelf.put(limit.limit_id, limit, limit.since)
+            self._forget(limit.limit_id)
+            self._stand(limit)
+            self._tell_load()
+        self._desk.publisher.publish(SiteLimitChanged(limit, in_force=True))
+        view = self._view(self._standing[limit.limit_id])
+        log.info("site limit %s: set by %s: %s", limit.limit_id, limit.set_by, view.words)
+        return CommandResult(command_id, CommandState.ACCEPTED, view.warning)
+
+    async def _withdraw(self, command: WithdrawSiteLimit, command_id: str) -> CommandResult:
+        async with self._changing:
+            self._known(command.limit_id)
+            await self._end(command.limit_id, "withdrawn")
+        return CommandResult(command_id, CommandState.ACCEPTED)
+
+    def _stand(self, limit: SiteLimit) -> None:
+        """From now on it counts, until its end comes."""
+        now, now_s = self._desk.clock.now(), self._desk.clock.monotonic_s()
+        words = limit.words(now, self._time_zone)
+        ends_s, task = None, None
+        if limit.until is not None:
+            left_s = (limit.until - now).total_seconds()
+            ends_s = now_s + left_s
+            task = self._desk.background.spawn(
+                self._end_later(limit.limit_id, left_s),
+                f"end of site limit {limit.limit_id}",
+                patient=True,
+            )
+        self._standing[limit.limit_id] = _Standing(StandingLimit(limit, words, ends_s), task)
+
+    async def _end_later(self, limit_id: str, left_s: float) -> None:
+        """Load management knows the end itself; here it is for people and for the next start."""
+        await asyncio.sleep(left_s)
+        async with self._changing:
+            await self._end(limit_id, "over")
+
+    async def _end(self, limit_id: str, why: str) -> None:
+        await self._shelf.drop(limit_id)
+        limit = self._forget(limit_id)
+        self._tell_load()
+        if limit is not None:
+            self._desk.publisher.publish(SiteLimitChanged(limit, in_force=False))
+            log.info("site limit %s: %s", limit_id, why)
+
+    def _forget(self, limit_id: str) -> SiteLimit | None:
+        known = self._standing.pop(limit_id, None)
+        if known is None:
+            return None
+        if known.ends is not None and known.ends is not asyncio.current_task():
+            known.ends.cancel()
+        return known.limit
+
+    def _tell_load(self) -> None:
+        self._desk.load.limit_site([each.standing for each in self._standing.values()])
+
+    # what is asked
+
+    async def _page(self, query: SiteLimitsQuery) -> Page[SiteLimitView]:
+        newest = sorted(self._standing.values(), key=lambda each: each.limit.since, reverse=True)
+        return Page(tuple(self._view(each) for each in newest), None)
+
+    async def _one(self, query: SiteLimitQuery) -> SiteLimitView:
+        return self._view(self._known(query.limit_id))
+
+    def _known(self, limit_id: str) -> _Standing:
+        known = self._standing.get(limit_id)
+        if known is None:
+            raise NotFound(f"no site limit '{limit_id}'", remedy="GET /v1/site-limits lists them")
+        return known
+
+    def _view(self, each: _Standing) -> SiteLimitView:
+        return SiteLimitView(each.limit, each.standing.words, self._warning(each.limit))
+
+    def _warning(self, limit: SiteLimit) -> str | None:
+        """Fallbacks are what chargers keep without contact: a site limit below their sum (S2 is
+        for fuses alone) holds only as long as all of them are online."""
+        evses, phase_count = self._place(limit)
+        texts = [
+            f"{sum_a:g} A on {PHASE_NAMES[phase]} (limit {allowed_a:.4g} A)"
+            for phase, sum_a, allowed_a in zip(
+                PHASES, fallbacks_a(evses), limit.allowed_a(phase_count), strict=True
+            )
+            if allowed_a is not None and allowed_a < sum_a
+        ]
+        if not texts:
+            return None
+        return (
+            "Chargers that lose contact, and cars that have just been started, may draw their "
+            f"fallbacks, together {', '.join(texts)}"
+        )
+
+    # what is checked
+
+    def _checked(self, command: SetSiteLimit) -> SiteLimit:
+        now = self._desk.clock.now()
+        root_id = self._desk.config.topology.root().circuit_id
+        limit = SiteLimit(
+            command.limit_id,
+            command.source,
+            command.set_by,
+            now,
+            command.until,
+            (command.circuit_id or root_id) if command.group_id is None else None,
+            command.group_id,
+            command.current_a or UNKNOWN_PHASES,
+            command.power_w,
+            command.reason,
+        )
+        faults = [*faults_of(command, now)]
+        if _ID.fullmatch(command.limit_id) is None:
+            faults.append(FieldError("limit_id", "has 1 to 40 of A-Z a-z 0-9 _ . -"))
+        if not self._is_known(limit):
+            field = "circuit_id" if command.group_id is None else "group_id"
+            faults.append(FieldError(field, "is none of site.toml"))
+        if faults:
+            raise InvalidInput(
+                "; ".join(f"{fault.field} {fault.message}" for fault in faults),
+                remedy="Mend the fields and send it again",
+                errors=tuple(faults),
+            )
+        return limit
+
+    def _is_known(self, limit: SiteLimit) -> bool:
+        topology = self._desk.config.topology
+        if limit.group_id is not None:
+            return limit.group_id in topology.groups
+        return limit.circuit_id in topology.circuits
+
+    def _place(self, limit: SiteLimit) -> tuple[tuple[Evse, ...], int]:
+        """The EVSEs that it is about and the phases that watts are spread over."""
+        topology = self._desk.config.topology
+        if limit.group_id is not None:
+            return topology.members(limit.group_id), topology.phase_count(limit.group_id)
+        assert limit.circuit_id is not None, "a limit has a place"
+        return topology.below(limit.circuit_id), len(PHASES)

@@ -1,0 +1,118 @@
+"""Site limits and groups as load management sees them: what holds at each place, and whose it is.
+
+A place is a circuit or a group of EVSEs. Its own limit (the fuse; a group's in site.toml) always
+holds; site limits beside it end by themselves, on the monotonic clock, so that a step of the wall
+clock ends none.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sitecontroller.dlm.limits import Limit, PhaseLimits, place_name, tightest
+from sitecontroller.dlm.room import EPSILON_A
+from sitecontroller.dlm.snapshot import GroupState
+from sitecontroller.domain.limit_source import SiteLimit
+from sitecontroller.domain.topology import PHASES, Evse, EvseKey, Group, Topology
+from sitecontroller.services.load_circuits import Circuits
+from sitecontroller.services.load_evse import EvseControl
+
+UNLIMITED_A = 1e5
+"""A phase of a group that nothing limits; above every fuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandingLimit:
+    """A site limit that load management keeps; `words` name it to people."""
+
+    limit: SiteLimit
+    words: str
+    ends_s: float | None
+
+    def at(self, place_id: str, phase_count: int) -> tuple[Limit | None, ...]:
+        """Per phase of a place; None where it limits nothing."""
+        return tuple(
+            None if a is None else Limit(a, self.words, place_id, self.ends_s)
+            for a in self.limit.allowed_a(phase_count)
+        )
+
+
+@dataclass(slots=True)
+class GroupControl:
+    """A group of EVSEs; `held` is what limits it now."""
+
+    group: Group
+    members: tuple[EvseControl, ...]
+    phase_count: int
+    own: PhaseLimits
+    held: PhaseLimits
+
+    def state(self) -> GroupState | None:
+        """For the allocator; None while nothing limits it. EVSEs are all that counts here, so no
+        ripple of a base load needs a reserve."""
+        if all(limit.current_a >= UNLIMITED_A for limit in self.held):
+            return None
+        one, two, three = (limit.current_a for limit in self.held)
+        return GroupState(
+            self.group.group_id,
+            place_name(self.group.name, self.held),
+            (one, two, three),
+            frozenset(control.key for control in self.members),
+        )
+
+    def has_room(self, now_s: float) -> bool:
+        """Whether all that may flow into its EVSEs fits."""
+        return all(
+            sum(c.exposure_a(now_s) for c in self.members if phase in c.phases.phases)
+            <= self.held[phase].current_a + EPSILON_A
+            for phase in PHASES
+        )
+
+
+class SiteLimits:
+    """What holds at every circuit and group."""
+
+    def __init__(
+        self, topology: Topology, circuits: Circuits, controls: Mapping[EvseKey, EvseControl]
+    ) -> None:
+        self._circuits = circuits
+        self.groups: Sequence[GroupControl] = [
+            _control(topology, group, controls) for group in topology.groups.values()
+        ]
+        self._standing: tuple[StandingLimit, ...] = ()
+
+    def replace(self, standing: Iterable[StandingLimit]) -> None:
+        """From now on these stand, and no others."""
+        self._standing = tuple(standing)
+
+    def hold(self, now_s: float) -> None:
+        """Per place and phase the smallest in force."""
+        for circuit in self._circuits.by_id.values():
+            id_ = circuit.circuit.circuit_id
+            here = [s.at(id_, len(PHASES)) for s in self._standing if s.limit.circuit_id == id_]
+            circuit.held = tightest(circuit.own, here, now_s)
+        for group in self.groups:
+            id_ = group.group.group_id
+            here = [s.at(id_, group.phase_count) for s in self._standing if s.limit.group_id == id_]
+            group.held = tightest(group.own, here, now_s)
+
+    def binds(self, evse: Evse) -> bool:
+        """Whether anything beside fuses limits what an EVSE may draw."""
+        return any(
+            circuit.held != circuit.own for circuit in self._circuits.up(evse.circuit_id)
+        ) or any(
+            evse.key in group.group.members and group.state() is not None for group in self.groups
+        )
+
+    def states(self) -> tuple[GroupState, ...]:
+        """Of the groups that are limited."""
+        return tuple(state for group in self.groups if (state := group.state()) is not None)
+
+
+def _control(
+    topology: Topology, group: Group, controls: Mapping[EvseKey, EvseControl]
+) -> GroupControl:
+    limit_a = topology.group_limit_a(group.group_id) or (UNLIMITED_A,) * 3
+    one, two, three = (Limit(a, group.name, group.group_id) for a in limit_a)
+    own = one, two, three
+    members = tuple(controls[key] for key in group.members)
+    return GroupControl(group, members, topology.phase_count(group.group_id), own, own)
