@@ -160,6 +160,16 @@ def test_a_stale_meter_shows_its_age_and_no_fresh_value() -> None:
     assert (fuse.note, fuse.tone) == ("meter silent", Tone.MEDIUM)
 
 
+@pytest.mark.parametrize(("circuit_id", "place"), [("main", 1), ("feeder-1", 3)])
+def test_a_site_limit_is_named_where_it_holds(circuit_id: str, place: int) -> None:
+    picture, words = picture_of(), "20 A: site limit 'tariff' until 18:00"
+    circuit = replace(picture.circuits[circuit_id], limited_by=words)
+    picture.circuits[circuit_id] = circuit
+    assert power.nodes(picture)[place].note == words
+    chain = station.limit_chain(picture.stations["CP-01"].evses[0], picture)
+    assert [link.name for link in chain if link.detail == words] == [circuit.name]
+
+
 def test_the_chain_names_the_limit_that_binds() -> None:
     picture = picture_of()
     chain = station.limit_chain(picture.stations["CP-01"].evses[0], picture)

@@ -121,6 +121,8 @@ def _fuse(main: CircuitView, now: datetime, *, live: bool) -> Node:
         tone, shape = Tone.HIGH, Shape.TRIANGLE
     elif main.fail_safe:
         note, tone, shape = main.fail_safe, Tone.MEDIUM, Shape.DIAMOND
+    elif main.limited_by:
+        note = main.limited_by
     return Node(
         "fuse",
         translate("Power", "Main fuse"),
@@ -170,6 +172,8 @@ def _feeder(feeder: CircuitView, picture: Picture, now: datetime, *, live: bool)
         note, tone, shape = feeder.fail_safe, Tone.MEDIUM, Shape.DIAMOND
     elif feeder.stale:
         note, tone, shape = _measured(feeder.measured_at, now), Tone.MEDIUM, Shape.DIAMOND
+    elif feeder.limited_by:
+        note = feeder.limited_by
     return Node(
         "feeder",
         feeder.name,

@@ -156,7 +156,7 @@ def limit_chain(evse: EvseView, picture: Picture) -> tuple[ChainLink, ...]:
             ChainLink(
                 circuit.name,
                 translate("Station", "cap {limit}").format(limit=units.limit(cap)),
-                circuit.fail_safe or detail,
+                circuit.fail_safe or circuit.limited_by or detail,
                 bound_by == circuit.circuit_id,
             )
         )
