@@ -28,7 +28,7 @@ from sitecontroller.domain.events import (
 )
 from sitecontroller.domain.ids import new_ulid
 from sitecontroller.domain.metering import MeterReading
-from sitecontroller.domain.topology import EvseKey
+from sitecontroller.domain.topology import NOMINAL_V, EvseKey
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.ports import UnitOfWork
 from sitecontroller.services.authorization import check_usable
@@ -418,6 +418,8 @@ def _time(seconds: float) -> str:
 
 def _draws_nothing(reading: MeterReading) -> bool:
     known = [current_a for current_a in reading.current_a if current_a is not None]
+    if not known and reading.power_w is not None:
+        known = [reading.power_w / NOMINAL_V]
     return bool(known) and max(known) <= PAUSED_A_MAX
 
 

@@ -174,8 +174,10 @@ class LoadService:
 
     def hold(self, key: EvseKey, paused_by: str) -> None:
         """Keep the running session of an EVSE at 0 A; "": let it go on."""
-        self._controls[key].paused_by = paused_by
-        self._ask_for_cycle()
+        running = self._transactions.active(key)
+        if running is not None:
+            self._controls[key].held = running.key, paused_by
+            self._ask_for_cycle()
 
     def told_a(self, key: EvseKey) -> float | None:
         """What load management allows an EVSE with a session, A per phase; None: nobody charges."""
@@ -204,7 +206,7 @@ class LoadService:
     async def make_room(self, station_id: str, evse_id: int | None = None) -> bool:
         """Before a start is accepted: keep its fallback free, and wait until it provably is (S1).
 
-        False: not proven in time; the sum of fallbacks fits by S2, so it is accepted all the same.
+        False: not proven. It is accepted all the same: the sum of fallbacks fits the fuses (S2).
         """
         self._room_taken = True
         return await self._start_room.make(station_id, evse_id)

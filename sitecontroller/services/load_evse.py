@@ -70,8 +70,9 @@ class EvseControl:
     one of the station's offline hours, and its end is on the way. It keeps what it had."""
     transaction_since_s: float = 0.0
     plugged_since_s: float | None = None
-    paused_by: str = ""
-    """Who holds this session at 0 A, in words; nobody if empty."""
+    held: tuple[str, str] = ("", "")
+    """A session by its key, which may be seen here only with the next cycle, and who holds it at
+    0 A, in words; nobody if empty."""
     priority_of: str = ""
     """The session, by the station's id, that follows its priority profile instead of our limit."""
     kept_until_s: float = float("-inf")
@@ -207,6 +208,12 @@ class EvseControl:
         if looked_at is None or looked_at[0] is not exposure or looked_at[1] != now_s:
             self._looked_at = exposure, now_s
             self._most_a, self._told_a = exposure.most_a(now_s), exposure.limit_a(now_s)
+
+    @property
+    def paused_by(self) -> str:
+        """Who holds this session at 0 A, in words; nobody if empty."""
+        held, by = self.held
+        return by if self.transaction is not None and self.transaction.key == held else ""
 
     @property
     def has_priority(self) -> bool:
@@ -408,7 +415,7 @@ class EvseControl:
         return True if came_down and self.sent_s > float("-inf") else None
 
     def _forget_car(self) -> None:
-        self.draw, self.paused_by = None, ""
+        self.draw = None
         self.need = Need(self.evse.current_a_min)
         self.phases = PhasesInUse(self.evse.phase_map.site_phases)
         self.dwell = Dwell()

@@ -219,6 +219,27 @@ def test_a_pause_that_the_car_ignores_is_ineffective_in_words(play: Any, version
     play(story)
 
 
+def test_a_session_paused_as_it_begins_stays_paused_and_its_power_shows_it(play: Any):
+    """Load management had not seen the session yet, and forgot the pause with its first look."""
+
+    async def story(site: TestSite) -> None:
+        controller = site.site.controller
+        async with booted(site, "1.6") as charger:
+            begun = {"connectorId": 1, "idTag": CARDS[0], "meterStart": 0, "timestamp": now()}
+            number = (await charger.call("StartTransaction", begun))["transactionId"]
+            result = await controller.execute(commands.PauseCharging((await site.row()).key))
+            for power_w, state in ((5000, CommandState.ACCEPTED), (20, CommandState.EFFECTIVE)):
+                await asyncio.sleep(10)
+                sample = {"measurand": "Power.Active.Import", "value": str(power_w), "unit": "W"}
+                value = [{"timestamp": now(), "sampledValue": [sample]}]
+                payload = {"connectorId": 1, "transactionId": number, "meterValue": value}
+                await charger.call("MeterValues", payload)
+                await asyncio.sleep(1)
+                assert _state(controller, result) is state
+
+    play(story)
+
+
 @pytest.mark.parametrize("version", BOTH)
 @pytest.mark.parametrize("kind", commands.ResetType)
 def test_the_effect_of_a_restart_is_the_boot(play: Any, version: str, kind: commands.ResetType):
