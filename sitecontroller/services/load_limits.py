@@ -78,22 +78,29 @@ class SiteLimits:
         self.groups: Sequence[GroupControl] = [
             _control(topology, group, controls) for group in topology.groups.values()
         ]
-        self._standing: tuple[StandingLimit, ...] = ()
+        self._standing: dict[str, list[StandingLimit]] = {}
+        """By place; a group's id is no circuit's."""
 
     def replace(self, standing: Iterable[StandingLimit]) -> None:
         """From now on these stand, and no others."""
-        self._standing = tuple(standing)
+        self._standing = {}
+        for each in standing:
+            place_id = each.limit.group_id or each.limit.circuit_id
+            assert place_id is not None, "a limit has a place"
+            self._standing.setdefault(place_id, []).append(each)
 
     def hold(self, now_s: float) -> None:
         """Per place and phase the smallest in force."""
         for circuit in self._circuits.by_id.values():
-            id_ = circuit.circuit.circuit_id
-            here = [s.at(id_, len(PHASES)) for s in self._standing if s.limit.circuit_id == id_]
-            circuit.held = tightest(circuit.own, here, now_s)
+            circuit.held = self._held(circuit.own, circuit.circuit.circuit_id, len(PHASES), now_s)
         for group in self.groups:
-            id_ = group.group.group_id
-            here = [s.at(id_, group.phase_count) for s in self._standing if s.limit.group_id == id_]
-            group.held = tightest(group.own, here, now_s)
+            group.held = self._held(group.own, group.group.group_id, group.phase_count, now_s)
+
+    def _held(self, own: PhaseLimits, place_id: str, phase_count: int, now_s: float) -> PhaseLimits:
+        here = self._standing.get(place_id)
+        if here is None:
+            return own
+        return tightest(own, [each.at(place_id, phase_count) for each in here], now_s)
 
     def binds(self, evse: Evse) -> bool:
         """Whether anything beside fuses limits what an EVSE may draw."""

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from sitecontroller.dlm.fallbacks import fallbacks_a
 from sitecontroller.dlm.room import EPSILON_A
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.ports import Clock
@@ -44,7 +45,8 @@ class StartRoom:
         self._ask_for_cycle = ask_for_cycle
 
     async def make(self, station_id: str, evse_id: int | None) -> bool:
-        """Keep the fallback free and wait until it provably is; False: not in time.
+        """Keep the fallback free and wait until it provably is; False: not in time, or a site limit
+        leaves less than that however much the others give up.
 
         Without an EVSE all that could start are meant, those with a car first.
         """
@@ -61,7 +63,7 @@ class StartRoom:
         starting = plugged or idle
         for control in starting:
             control.keep_free(now_s)
-        return await self.proven(starting)
+        return not self._waits_in_vain(starting) and await self.proven(starting)
 
     async def proven(
         self, starting: Sequence[EvseControl], within_s: float = ROOM_WITHIN_S
@@ -86,6 +88,21 @@ class StartRoom:
             self._ask_for_cycle()
             await asyncio.sleep(CYCLE_S_MIN)
         return True
+
+    def _waits_in_vain(self, starting: Sequence[EvseControl]) -> bool:
+        """A card's answer isn't kept back for room that only the end of a site limit can bring."""
+        limited = (c for c in self._circuits.by_id.values() if c.held != c.own)
+        for circuit in limited:
+            below = {control.key for control in self._below[circuit.circuit.circuit_id]}
+            needs_a = fallbacks_a(c.evse for c in starting if c.key in below)
+            needs = zip(needs_a, circuit.base_a, circuit.cap_a, strict=True)
+            if any(0 < need_a > cap_a - (base_a or 0.0) for need_a, base_a, cap_a in needs):
+                return True
+        for group in self._groups:
+            needs_a = fallbacks_a(c.evse for c in starting if c.key in group.group.members)
+            if any(n > limit.current_a for n, limit in zip(needs_a, group.held, strict=True)):
+                return True
+        return False
 
     def _has_room(self, circuit: CircuitControl) -> bool:
         """Whether the last known base load and all that may flow fit under the cap."""

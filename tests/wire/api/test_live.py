@@ -25,10 +25,12 @@ from sitecontroller.domain.events import (
     EvseMeasured,
     LimitsChanged,
     MeterMeasured,
+    SiteLimitChanged,
     StationChanged,
     StationConnected,
     TransactionChanged,
 )
+from sitecontroller.domain.limit_source import LimitSource, SiteLimit
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import Transaction, TransactionState
@@ -199,6 +201,14 @@ def test_a_commands_outcome_is_an_event(run):
         1,
     )
     assert frame["payload"]["result"]["state"] == "effective"
+
+
+def test_a_site_limit_that_comes_or_goes_is_an_event(run):
+    limit = SiteLimit("14a", LimitSource.GRID_OPERATOR, "contact", AT, AT, "main", power_w=4200)
+    _, frame = watch(run, SiteLimitChanged(limit, in_force=False))
+    assert (frame["type"], frame["name"]) == ("event", "SiteLimitChanged")
+    assert frame["payload"]["in_force"] is False
+    assert frame["payload"]["limit"]["power_w"] == 4200
 
 
 def test_an_event_follows_the_change_it_tells_of(run):
