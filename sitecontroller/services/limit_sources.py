@@ -95,7 +95,15 @@ class LimitSources:
             self._tell_load()
         self._desk.publisher.publish(SiteLimitChanged(limit, in_force=True))
         view = self._view(self._standing[limit.limit_id])
-        log.info("site limit %s: set by %s: %s", limit.limit_id, limit.set_by, view.words)
+        log.info(
+            "site limit %s: set by %s: %s place=%s current_a=%s power_w=%s",
+            limit.limit_id,
+            limit.set_by,
+            view.words,
+            limit.group_id or limit.circuit_id,
+            limit.current_a,
+            limit.power_w,
+        )
         return CommandResult(command_id, CommandState.ACCEPTED, view.warning)
 
     async def _withdraw(self, command: WithdrawSiteLimit, command_id: str) -> CommandResult:
