@@ -7,7 +7,6 @@ they promise are in docs/load-management.md.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -48,7 +47,8 @@ from sitecontroller.services.load_orders import (
     PushFallbacks,
     SetLimit,
 )
-from sitecontroller.services.load_room import CYCLE_S_MIN, PRIORITY_ROOM_WITHIN_S, StartRoom
+from sitecontroller.services.load_pace import CyclePace
+from sitecontroller.services.load_room import PRIORITY_ROOM_WITHIN_S, StartRoom
 from sitecontroller.services.load_views import (
     Chart,
     CircuitAlarms,
@@ -61,7 +61,6 @@ from sitecontroller.services.metering import MeteringService
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
 
-CYCLE_S = 1.0
 LEASE_UNCERTAINTY_S = 12.0
 """How much later than planned a lease may end: the station's clock and the message's way."""
 REFUSED_RETRY_S = 10.0
@@ -104,6 +103,7 @@ class LoadService:
         stale_s = 2 * sample_interval_s + READING_GRACE_S
         self._timing = Timing(reaction_s, stale_s, max(2 * reaction_s, stale_s) + 2 * reaction_s)
         self._began_s = clock.monotonic_s()
+        self._pace = CyclePace(clock)
         if earlier_leases_s is None:
             earlier_leases_s = settings.lease_s + LEASE_UNCERTAINTY_S
         leases_end_s = self._began_s + earlier_leases_s
@@ -138,12 +138,10 @@ class LoadService:
             self._below,
             self._limits.groups,
             clock,
-            self._ask_for_cycle,
+            self._pace.ask,
         )
         self._room_taken = False
         """Whether room was taken for a start since the snapshot: then nothing else rises by it."""
-        self._wake = asyncio.Event()
-        self._woken_s = self._began_s
         self.cycle_late_ms: float | None = None
         """How late the last cycle ended after what it answers to."""
 
@@ -177,7 +175,7 @@ class LoadService:
         running = self._transactions.active(key)
         if running is not None:
             self._controls[key].held = running.key, paused_by
-            self._ask_for_cycle()
+            self._pace.ask()
 
     def told_a(self, key: EvseKey) -> float | None:
         """What load management allows an EVSE with a session, A per phase; None: nobody charges."""
@@ -189,13 +187,13 @@ class LoadService:
     def limit_site(self, standing: Iterable[StandingLimit]) -> None:
         """From now on these site limits stand beside the fuses, and no others."""
         self._limits.replace(standing)
-        self._ask_for_cycle()
+        self._pace.ask()
 
     def tell_again(self, key: EvseKey) -> None:
         """The limit is to be sent once more, soon: the station may not have taken it."""
         if self.told_a(key) is not None:
             self._controls[key].resend = True
-            self._ask_for_cycle()
+            self._pace.ask()
 
     def pulled(self, key: EvseKey, lease_s: int) -> None:
         """A station asked for its limit itself, and its lease begins anew."""
@@ -217,7 +215,7 @@ class LoadService:
         if control is not None and (active or control.priority_of == station_transaction_id):
             control.priority_of = station_transaction_id if active else ""
             self._room_taken = True
-            self._ask_for_cycle()
+            self._pace.ask()
 
     async def room_is_proven(self, key: EvseKey) -> bool:
         """Whether all that may flow fits, an EVSE's part included, within some seconds."""
@@ -232,45 +230,29 @@ class LoadService:
         )
         try:
             while True:
-                due_s = await self._until_due()
+                due_s = await self._pace.due()
                 now_s = self._clock.monotonic_s()
                 for orders in self.steps(now_s):
                     self._dispatcher.dispatch(orders)
                     await asyncio.sleep(0)
                 self.cycle_late_ms = max(0.0, self._clock.monotonic_s() - due_s) * 1000
-                await asyncio.sleep(CYCLE_S_MIN)
+                await self._pace.rest()
         finally:
             unsubscribe()
             await self._dispatcher.close()
 
-    async def _until_due(self) -> float:
-        """Wait for what calls for a cycle; returns since when it has been due."""
-        waits_since_s = self._clock.monotonic_s()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CYCLE_S):
-                await self._wake.wait()
-        if not self._wake.is_set():
-            return waits_since_s + CYCLE_S
-        self._wake.clear()
-        return max(self._woken_s, waits_since_s)
-
     def _on_event(self, event: Event) -> None:
         match event:
-            case MeterMeasured(meter_id) if meter_id in self._meter_ids:
-                self._ask_for_cycle()
+            case MeterMeasured(meter_id, reading) if meter_id in self._meter_ids:
+                self._pace.ask(overloaded=self._circuits.overloaded_by(meter_id, reading))
             case TransactionChanged(began=began, ended=ended) if began or ended:
-                self._ask_for_cycle()
+                self._pace.ask()
             case StationReady(station_id):
                 self._fallbacks.forget(station_id)
-                self._ask_for_cycle()
+                self._pace.ask()
             case StationDisconnected(station_id):
                 self._fallbacks.forget(station_id)
-                self._ask_for_cycle()
-
-    def _ask_for_cycle(self) -> None:
-        if not self._wake.is_set():
-            self._woken_s = self._clock.monotonic_s()
-            self._wake.set()
+                self._pace.ask()
 
     # one cycle
 
@@ -468,7 +450,7 @@ class LoadService:
     async def push_fallbacks(self, link: StationLink) -> None:
         """S5 for one station; for the dispatcher."""
         await self._fallbacks.push(link)
-        self._ask_for_cycle()
+        self._pace.ask()
 
     # what is shown
 

@@ -161,6 +161,15 @@ class Circuits:
                 self._children[control.circuit.parent_id].append(control)
         self.root = self.by_id[topology.root().circuit_id]
 
+    def overloaded_by(self, meter_id: str, reading: MeterReading) -> bool:
+        """Whether a circuit of that meter carries more than its cap now."""
+        return any(
+            current_a is not None and current_a > cap_a
+            for control in self._deepest_first
+            if control.circuit.meter_id == meter_id
+            for current_a, cap_a in zip(reading.current_a, control.cap_a, strict=True)
+        )
+
     def forget(self) -> None:
         """Begin every estimate anew."""
         for control in self._deepest_first:

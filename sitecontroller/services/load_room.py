@@ -14,9 +14,8 @@ from sitecontroller.ports import Clock
 from sitecontroller.services.load_circuits import CircuitControl, Circuits
 from sitecontroller.services.load_evse import EvseControl
 from sitecontroller.services.load_limits import GroupControl
+from sitecontroller.services.load_pace import CYCLE_S_MIN
 
-CYCLE_S_MIN = 0.2
-"""Between two cycles of load management."""
 ROOM_WITHIN_S = 20.0
 """How long a card's answer may wait for room; stations give up after 30 s and more."""
 PRIORITY_ROOM_WITHIN_S = 45.0

@@ -22,6 +22,7 @@ from sitecontroller.app import Site, build
 from sitecontroller.clock import SystemClock
 from sitecontroller.config import SiteConfig, parse_config
 from sitecontroller.domain.authorization import IdTokenType, TokenRecord
+from sitecontroller.garbage import collect_seldom
 from sitecontroller.seed import Seed, plant
 from sitecontroller.statedir import StateDir
 from tests.bench.reconnect_stations import (
@@ -90,12 +91,14 @@ async def _running(meter_port: int) -> AsyncIterator[Site]:
         tokens = tuple(TokenRecord(f"T{name}", IdTokenType.ISO14443) for name in names)
         await plant(config, clock, Seed(dict.fromkeys(names, PASSWORD), tokens, TARIFF))
         site = await build(config, clock, serve_api=False)
+        collecting = asyncio.create_task(collect_seldom())  # as `sitecontroller run` does
         try:
             await eventually(
                 lambda: site.authority is not None and site.authority.ready, READY_WITHIN_S
             )
             yield site
         finally:
+            collecting.cancel()
             await site.stop()
 
 
