@@ -86,6 +86,7 @@ def learn(rows: Rows, *, zone: ZoneInfo) -> Forecast:
 
 def _slot(at: datetime, zone: ZoneInfo) -> tuple[int, int]:
     """Week (counted from the year 1) and quarter-hour of the week, in local time."""
+    assert at.tzinfo is not None, "instants are aware"
     local = at.astimezone(zone)
     week = (local.toordinal() - 1) // 7
     return week, local.weekday() * DAY_SLOTS + local.hour * 4 + local.minute // 15

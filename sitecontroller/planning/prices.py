@@ -57,7 +57,8 @@ class DayAheadPrices:
     periods: tuple[PricePeriod, ...]
 
     def quarter_hours(self, start_at: datetime, count: int) -> list[Decimal | None]:
-        """The price at the start of each of `count` quarter-hours; None where the file has none."""
+        """The prices of `count` quarter-hours from `start_at`, where one begins; None where the
+        file has none."""
         by_start = {
             period.start_at + number * QUARTER_HOUR: period.per_kwh
             for period in self.periods

@@ -8,7 +8,7 @@ expect; a fault in it is our own, so it is asserted.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from math import isfinite
 
@@ -158,9 +158,6 @@ class Problem:
             most_w = min(stay.power_w_max, *(circuit.room_w(interval) for circuit in path))
             ceilings.append(most_w if part > 0 and most_w >= stay.power_w_min else 0.0)
         return ceilings
-
-    def ends_at(self, interval: int) -> datetime:
-        return self.start_at + timedelta(seconds=(interval + 1) * self.interval_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from sitecontroller.planning.cost import Figures, costed, penalty_per_kwh, weighed
 from sitecontroller.planning.problem import Plan, Problem, Solver, Stay
 
-SECOND_CHANCES = 3
 PEAK_LEVELS = 6
 """Tried at once, between the peak that is paid for anyway and the one without a limit on it; then
 between the neighbours of the best."""
@@ -73,8 +72,7 @@ def by_rule(problem: Problem, why: str) -> Plan:
         return min(drafts, key=_objective)
 
     best = draft(asks, float("inf"))
-    for _ in range(SECOND_CHANCES):
-        best = min(best, draft(_short_first(problem, asks, best), float("inf")), key=_objective)
+    best = min(best, draft(_short_first(problem, asks, best), float("inf")), key=_objective)
     if problem.demand_charge_per_kw > 0:
         low_w, high_w = problem.sunk_peak_w, max(problem.sunk_peak_w, best.figures.peak_w)
         for _ in range(PEAK_ROUNDS):
@@ -114,14 +112,14 @@ def _asks(problem: Problem) -> list[Ask]:
 
 
 def _short_first(problem: Problem, asks: Sequence[Ask], draft: Draft) -> list[Ask]:
-    """Within each class, who goes short by that draft."""
+    """Who goes short by that draft."""
 
     def is_met(ask: Ask) -> bool:
         power = zip(draft.power_w[ask.number], ask.presence, strict=True)
         got_wh = sum(w * part for w, part in power) * problem.interval_h
         return got_wh >= ask.stay.energy_need_wh - ENOUGH_WH
 
-    return sorted(asks, key=lambda ask: (ask.stay.demand_class, is_met(ask)))
+    return sorted(asks, key=is_met)
 
 
 def _crowding(problem: Problem, asks: Sequence[Ask]) -> Mapping[str, Sequence[float]]:

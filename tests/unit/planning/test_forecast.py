@@ -69,6 +69,18 @@ def test_quantiles_are_as_wide_as_the_noise() -> None:
     assert sum(widths) / 672 == pytest.approx(2 * 1.28 * NOISE_W, rel=0.1)
 
 
+def test_a_quiet_weekend_has_narrower_quantiles() -> None:
+    rows = [
+        (at, shop_w(at) if at.astimezone(BERLIN).weekday() >= 5 else value)
+        for at, value in history(8)
+    ]
+    sunday, monday = learn(rows, zone=BERLIN).slots[-30], learn(rows, zone=BERLIN).slots[30]
+    assert sunday is not None
+    assert monday is not None
+    assert sunday.high - sunday.low < 1.0
+    assert monday.high - monday.low > NOISE_W
+
+
 def test_a_step_in_the_load_stays_where_it_is() -> None:
     forecast = learn(history(4, noise_w=0.0), zone=BERLIN)
     assert mid_at(forecast, 2026, 2, 2, 6, 45) == 5e3
@@ -115,6 +127,21 @@ def test_old_weeks_are_forgotten() -> None:
     grown = [(at, value + 8e3 if at >= moved_at else value) for at, value in rows if value]
     assert mid_at(learn(grown[: 672 * 6], zone=BERLIN), 2026, 4, 13, 12, 0) == 30e3
     assert mid_at(learn(grown[: 672 * 12], zone=BERLIN), 2026, 4, 13, 12, 0) == 38e3
+
+
+def test_between_two_weeks_the_newer_counts_a_little_more() -> None:
+    monday_noon = datetime(2026, 1, 5, 12, tzinfo=BERLIN)
+    rows: Rows = [(monday_noon, 1e3), (monday_noon + timedelta(weeks=1), 2e3)]
+    older, newer = 0.5 ** (2 / 4), 0.5 ** (1 / 4)
+    expected = (1e3 * older + 2e3 * newer) / (older + newer)
+    assert mid_at(learn(rows, zone=BERLIN), 2026, 1, 19, 12, 0) == pytest.approx(expected)
+
+
+def test_weeks_of_more_than_half_a_year_ago_are_left_out() -> None:
+    monday_noon = datetime(2026, 1, 5, 12, tzinfo=BERLIN)
+    for weeks, known in ((25, True), (26, False)):
+        rows: Rows = [(monday_noon, 1e3), (monday_noon + timedelta(weeks=weeks), 2e3)]
+        assert (mid_at(learn(rows, zone=BERLIN), 2026, 8, 3, 12, 0) is not None) is known
 
 
 def test_gaps_and_missing_values_are_no_zeros() -> None:

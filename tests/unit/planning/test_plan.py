@@ -299,7 +299,7 @@ def shifted(
 
 def test_the_rule_stays_near_the_optimum() -> None:
     """The bound that docs/load-management.md states."""
-    more_missed, more_paid = [], []
+    more_missed, more_paid, worse = [], [], []
     for seed in range(100):
         problem = random_problem(seed)
         best, ruled = solved(problem), by_rule(problem, "")
@@ -308,10 +308,19 @@ def test_the_rule_stays_near_the_optimum() -> None:
         paid = [found.energy_cost + found.demand_cost for found in (best, ruled)]
         more_missed.append((missed[1] - missed[0]) / need_wh)
         more_paid.append((paid[1] - paid[0]) / need_wh * 1000)
+        worse.append((objective(ruled) - objective(best)) / need_wh * 1000)
         assert decided(problem, ruled) >= decided(problem, best) - haste(problem)
+    assert max(worse) < 2.0, "per kWh, with penalties of 10 to 100"
     assert max(more_missed) < 0.10
     assert sum(more_missed) / 100 < 0.02
     assert sum(more_paid) / 100 < 0.03
+
+
+def test_who_went_short_by_the_rule_may_choose_first() -> None:
+    """Here that delivers as much to each class as the programme does."""
+    problem = random_problem(26)
+    best, ruled = solved(problem), by_rule(problem, "")
+    assert ruled.penalty == pytest.approx(best.penalty, rel=0.01)
 
 
 def test_without_the_solver_the_rule_answers_and_says_so(monkeypatch) -> None:
