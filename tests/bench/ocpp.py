@@ -158,6 +158,7 @@ async def _stock(version: str) -> AsyncIterator[int]:
         async def answered(_self: Any, **_: Any) -> Any:
             return getattr(package.call_result, action)(**camel_to_snake_case(answer))
 
+        answered.__name__ = action  # by which the package finds it
         return on(action)(answered)
 
     handlers = {action: handler(action, answer) for action, answer in ANSWERS[version].items()}
@@ -216,6 +217,8 @@ class _Station(asyncio.Protocol):
                 self.upgraded.set_result(None)
             return
         while len(self._buffer) >= (size := self._frame_size()) > 0:
+            head = 2 if self._buffer[1] < 126 else 4
+            assert self._buffer[head : head + 2] == b"[3", self._buffer[:size]
             self._latencies.append(time.perf_counter() - self._sent_s)
             self._buffer = self._buffer[size:]
             self.send_next()

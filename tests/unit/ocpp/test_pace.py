@@ -1,47 +1,53 @@
-"""How many CALLs are begun in one turn of the event loop."""
+"""Costly messages come few at a time, cheap ones in crowds, and all keep their turn."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
-from sitecontroller.ocpp.pace import Pace
+import pytest
+
+from sitecontroller.ocpp import pace
+from sitecontroller.ocpp.pace import CALLS_MAX, CALLS_MIN, Pace
 from tests.support import run_bounded
 
-
-def test_of_many_calls_a_few_begin_in_each_turn_of_the_loop_in_their_order() -> None:
-    assert run_bounded(_begun_by_turn(calls=5)) == [[0, 1], [2, 3], [4]]
+CALLS = 400
 
 
-def test_a_call_whose_session_ended_takes_no_turn_of_another() -> None:
-    assert run_bounded(_begun_by_turn(calls=6, given_up=2)) == [[0, 1], [3, 4], [5]]
+def begun_per_turn(monkeypatch: pytest.MonkeyPatch, call_s: float) -> list[int]:
+    """How many of CALLS calls that take so long each were begun between two turns of the loop."""
+    now_s = 0.0
+    turns: list[int] = []
+    order: list[int] = []
+    monkeypatch.setattr(pace.time, "perf_counter", lambda: now_s)
+
+    async def call(number: int, turn: Callable[[], Awaitable[None]]) -> None:
+        nonlocal now_s
+        await turn()
+        now_s += call_s
+        turns[-1] += 1
+        order.append(number)
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        one_pace = Pace()
+
+        def next_turn() -> None:
+            turns.append(0)
+            if len(order) < CALLS:
+                loop.call_soon(next_turn)
+
+        next_turn()
+        await asyncio.gather(*(call(number, one_pace.turn) for number in range(CALLS)))
+
+    run_bounded(story())
+    assert order == list(range(CALLS))
+    return [count for count in turns if count]
 
 
-def test_after_a_rest_there_is_a_whole_turn_again() -> None:
-    async def twice() -> list[list[int]]:
-        pace = Pace(2)
-        return [*await _begun(pace, 2), *await _begun(pace, 2)]
-
-    assert run_bounded(twice()) == [[0, 1], [0, 1]]
+def test_costly_calls_come_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert max(begun_per_turn(monkeypatch, 0.0005)) == CALLS_MIN
 
 
-async def _begun_by_turn(calls: int, given_up: int | None = None) -> list[list[int]]:
-    return await _begun(Pace(2), calls, given_up)
-
-
-async def _begun(pace: Pace, calls: int, given_up: int | None = None) -> list[list[int]]:
-    begun: list[int] = []
-
-    async def call(number: int) -> None:
-        await pace.turn()
-        begun.append(number)
-
-    tasks = [asyncio.create_task(call(number)) for number in range(calls)]
-    await asyncio.sleep(0)
-    if given_up is not None:
-        tasks[given_up].cancel()
-    turns: list[list[int]] = []
-    while not all(task.done() for task in tasks):
-        turns.append(begun.copy())
-        begun.clear()
-        await asyncio.sleep(0)
-    turns.append(begun)
-    await asyncio.gather(*tasks, return_exceptions=True)
-    return [turn for turn in turns if turn]
+def test_cheap_calls_come_in_crowds_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = begun_per_turn(monkeypatch, 0.00001)
+    assert max(counts) == CALLS_MAX
+    assert len(counts) < CALLS / CALLS_MIN / 2
