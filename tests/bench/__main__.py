@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 
-SUBJECTS = ("ocpp", "storage", "load", "reaction", "reconnect", "modbus", "sessions")
+SUBJECTS = ("ocpp", "ocpp_scale", "storage", "load", "reaction", "reconnect", "modbus", "sessions")
 
 
 def main(subjects: list[str]) -> int:

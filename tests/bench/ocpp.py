@@ -68,7 +68,7 @@ class _Stations:
     """Lets everyone in."""
 
     def __init__(self) -> None:
-        self._station = {fold(f"CP{n:03}"): ChargingStation(f"CP{n:03}", ()) for n in range(1000)}
+        self._station = {fold(f"CP{n:03}"): ChargingStation(f"CP{n:03}", ()) for n in range(2000)}
 
     def find(self, station_id: str) -> ChargingStation | None:
         return self._station.get(fold(station_id))
@@ -130,7 +130,9 @@ async def _floor(version: str) -> AsyncIterator[int]:
                 call = json.loads(message)
                 await connection.send(json.dumps([3, call[1], answers[call[2]]]))
 
-    async with serve(echo, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+    async with serve(
+        echo, "127.0.0.1", 0, compression=None, ping_interval=None, backlog=1000
+    ) as server:
         yield next(iter(server.sockets)).getsockname()[1]
 
 
@@ -229,6 +231,12 @@ class _Station(asyncio.Protocol):
             return 0
         short = self._buffer[1]
         return short + 2 if short < 126 else int.from_bytes(self._buffer[2:4], "big") + 4
+
+    def say(self, frames: list[bytes]) -> None:
+        """These now, one after the other."""
+        self._frames = iter(frames)
+        self.done = asyncio.get_running_loop().create_future()
+        self.send_next()
 
     def send_next(self) -> None:
         frame = next(self._frames, None)
