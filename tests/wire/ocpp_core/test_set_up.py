@@ -73,7 +73,7 @@ def test_q14_set_up_commands_keep_their_pace(station):
     async def story(charger, times):
         await eventually(lambda: len(times) >= 6, within_s=60)
         gaps_s = [later - earlier for earlier, later in itertools.pairwise(times)]
-        assert min(gaps_s) >= PACE_S
+        assert min(gaps_s) >= PACE_S - 1e-6  # differences of floats
 
     station(story)
 
