@@ -9,7 +9,7 @@ FRAMES ?= 10000000
 GUIDED ?= 300000
 comma := ,
 
-.PHONY: help run test check tests conformance bench soak interop screenshots lock clean
+.PHONY: help run test check types lint tests conformance bench soak interop screenshots lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,16 +24,22 @@ tests: $(READY)
 	@.ci/system-libs tests
 	@status=0; \
 	CONFORMANCE=check $(PYTEST) -n 2 --dist worksteal -m "not alone and not soak" --durations=20 || status=$$?; \
-	$(PYTEST) -m "alone and not soak" --durations=20 || { code=$$?; [ $$code = 5 ] || status=$$code; }; \
+	$(PYTEST) -m "alone and not soak" --durations=20 $$(grep -rl --include='test_*.py' 'mark\.alone' tests) || \
+	  { code=$$?; [ $$code = 5 ] || status=$$code; }; \
 	exit $$status
 
 conformance: $(READY) ## docs/ocpp-conformance.md anew, from what the tests prove
 	@CONFORMANCE=write $(PYTEST) -q -n 2 --dist worksteal -m "not alone and not soak"
 
 check: $(READY) ## format, lint, types, import contracts, tidiness
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 types lint
+
+types: $(READY)
+	@$(BIN)/mypy
+
+lint: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run $(BIN)/ruff format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(PYTEST) -q --no-header tests/test_tidy.py
 
