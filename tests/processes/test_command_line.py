@@ -16,6 +16,8 @@ from sitecontroller.simulation.meter import VirtualMeter
 from tests.processes.demo import serving
 from tests.support import unused_port
 
+pytestmark = pytest.mark.slow  # each starts a process or several
+
 WITHIN_S = 40
 
 

@@ -3,6 +3,8 @@
 import dataclasses
 from datetime import timedelta
 
+import pytest
+
 from sitecontroller.cli.doors import doors
 from sitecontroller.domain.security import AllowUnsecured
 from tests.support import eventually
@@ -26,6 +28,7 @@ async def findings(site):
     return {found.name: found for found in await doors(Client(site), url)}
 
 
+@pytest.mark.slow  # each wrong log-in is answered late
 def test_a_site_with_tls_passes_and_what_ends_soon_does_not(run, tmp_path):
     async def play() -> None:
         async with secure_site(tmp_path) as site:
