@@ -454,7 +454,7 @@ class FileServer(Protocol):
     async def names(self) -> frozenset[str]:
         """Of all files kept."""
 
-    def renew(self) -> None:
+    async def renew(self) -> None:
         """Show a renewed certificate from now on, where there is one."""
 
     @property

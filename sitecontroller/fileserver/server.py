@@ -67,6 +67,9 @@ class LanFileServer:
         self._loop = asyncio.get_running_loop()
         self._intake = Intake(self._depot, self._tickets, self._tell)
         self._doors: list[_HttpThread | FtpDoor] = []
+        self._changing = threading.Lock()
+        """Doors are opened and shut in threads."""
+        self._stopped = False
         self.ports: dict[TransferScheme, int] = {}
         self._https: ssl.SSLContext | None = None
         self._tls_written_at: tuple[float, ...] = ()
@@ -77,13 +80,18 @@ class LanFileServer:
         self._open(_HttpThread(HttpDoor(self._intake, listener)))
         if self._settings.ftp:
             self._open(self._ftp(TransferScheme.FTP, self._settings.ftp_port))
-        self.renew()
+        await self.renew()
         self._tell_ports()
 
     async def stop(self) -> None:
         """Cut everyone off."""
-        while self._doors:
-            await self._loop.run_in_executor(None, self._doors.pop().stop)
+        await asyncio.to_thread(self._shut)
+
+    def _shut(self) -> None:
+        with self._changing:
+            self._stopped = True
+            while self._doors:
+                self._doors.pop().stop()
 
     def _open(self, door: "_HttpThread | FtpDoor") -> None:
         door.start()
@@ -201,9 +209,17 @@ class LanFileServer:
         """Of all files kept."""
         return await asyncio.to_thread(self._depot.names)
 
-    def renew(self) -> None:
+    async def renew(self) -> None:
         """Show a renewed certificate to those who come from now on; open https and ftps when
-        there is a first one."""
+        there is a first one. Reading a certificate takes longer than the loop may be held."""
+        await asyncio.to_thread(self._renew)
+
+    def _renew(self) -> None:
+        with self._changing:
+            if not self._stopped:
+                self._show_newest()
+
+    def _show_newest(self) -> None:
         written_at = _written_at(self._tls_files)
         if written_at in ((), self._tls_written_at):
             return

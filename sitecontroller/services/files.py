@@ -81,7 +81,7 @@ class Files:
 
     async def check(self) -> None:
         """One look at everything that is under way."""
-        self._transfers.server.renew()
+        await self._transfers.server.renew()
         await self._logs.check()
         await self._firmware.check()
         await self._rollouts.check()

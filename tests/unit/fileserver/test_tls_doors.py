@@ -149,7 +149,7 @@ def test_a_renewed_certificate_is_shown(run: Callable[..., Any], tmp_path: Path)
         async with doors(tmp_path, tls=file) as door:
             certificate_file(tmp_path)
             os.utime(file, (1, 1))
-            door.server.renew()
+            await door.server.renew()
             for scheme in (TransferScheme.HTTPS, TransferScheme.FTPS):
                 port = door.server.ports[scheme]
                 assert await asyncio.to_thread(shown, scheme, port, trust_in(file))
@@ -166,10 +166,10 @@ def test_without_a_certificate_only_the_clear_doors_open(
             assert door.server.schemes == (TransferScheme.HTTP, TransferScheme.FTP)
             file = tmp_path / "server.pem"
             file.write_text("half a file")
-            door.server.renew()
+            await door.server.renew()
             assert door.server.schemes == (TransferScheme.HTTP, TransferScheme.FTP)
             os.utime(certificate_file(tmp_path), (1, 1))
-            door.server.renew()
+            await door.server.renew()
             assert set(door.server.schemes) == set(TransferScheme)
             url = door.upload(TransferScheme.HTTPS)
             async with httpx.AsyncClient(verify=trust_in(file)) as client:
