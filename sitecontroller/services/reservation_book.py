@@ -88,19 +88,29 @@ class ReservationBook:
     async def end(
         self, reservation: Reservation, state: ReservationState, reason: str | None = None
     ) -> Reservation:
-        """Close one, and count it if nobody came."""
+        """Close one, and count it if nobody came, in one commit."""
         now = self._desk.clock.now()
-        ended = await self.put(
-            dataclasses.replace(reservation, state=state, ended_at=now, reason=reason)
-        )
+        over = dataclasses.replace(reservation, state=state, ended_at=now, reason=reason)
+        ended, no_shows = await self._desk.store.commit(self._end, over, now)
+        if no_shows is not None:
+            self._no_shows[no_shows.id_token] = no_shows.count
+        self._take(ended)
         await self._shelf.trim(KEPT_MAX)
-        if ended.state is ReservationState.NO_SHOW and ended.ended_at == now:
-            folded = fold(ended.id_token)
-            count = self._no_shows.get(folded, 0) + 1
-            self._no_shows[folded] = count
-            await self._no_show_shelf.put(folded, NoShows(folded, count), now)
-            await self._no_show_shelf.trim(KEPT_MAX)
+        await self._no_show_shelf.trim(KEPT_MAX)
         return ended
+
+    def _end(
+        self, tx: UnitOfWork, over: Reservation, now: datetime
+    ) -> tuple[Reservation, NoShows | None]:
+        ended = _put_unless_over(tx, over)
+        if ended.state is not ReservationState.NO_SHOW or ended.ended_at != now:
+            return ended, None
+        folded = fold(ended.id_token)
+        row = tx.kept(NO_SHOW_KIND, folded)
+        before = 0 if row is None else from_json(NoShows, row.body).count
+        no_shows = NoShows(folded, before + 1)
+        self._no_show_shelf.put_within(tx, folded, no_shows, now)
+        return ended, no_shows
 
     async def refresh(self, station_id: str) -> None:
         """A transaction may have used one up, in its own commit."""
