@@ -21,7 +21,7 @@ from sitecontroller import __version__
 from sitecontroller.api.app import build_api
 from sitecontroller.api.server import ApiServer
 from sitecontroller.config import SiteConfig
-from sitecontroller.config_edit import add_station
+from sitecontroller.config.edit import add_station
 from sitecontroller.controller import Controller
 from sitecontroller.dlm.fallbacks import prove_fallbacks
 from sitecontroller.domain.errors import StoreUnavailable

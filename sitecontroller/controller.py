@@ -40,7 +40,7 @@ from sitecontroller.services.alarms import alarm_view
 from sitecontroller.services.billing import BillingService
 from sitecontroller.services.desk import Answerer
 from sitecontroller.services.files import Files
-from sitecontroller.services.load import LoadService
+from sitecontroller.services.load.service import LoadService
 from sitecontroller.services.picture import Picture
 from sitecontroller.services.tariffs import TariffService
 

@@ -12,7 +12,7 @@ from sitecontroller.services.blocks import Blocks, make_blocks
 from sitecontroller.services.desk import Desk
 from sitecontroller.services.guard import Guard
 from sitecontroller.services.inbound import StationServices
-from sitecontroller.services.load import LoadService
+from sitecontroller.services.load.service import LoadService
 from sitecontroller.services.metering import MeteringService
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService

@@ -14,7 +14,7 @@ from sitecontroller.services.device_models import DeviceModels
 from sitecontroller.services.displays import Displays
 from sitecontroller.services.faults import Faults
 from sitecontroller.services.files import Files
-from sitecontroller.services.limit_sources import LimitSources
+from sitecontroller.services.load.sources import LimitSources
 from sitecontroller.services.local_lists import LocalLists
 from sitecontroller.services.monitoring import Monitoring
 from sitecontroller.services.reservations import Reservations

@@ -12,7 +12,7 @@ from sitecontroller.ports import CallAnswer, Clock, StationLink, Store, Workshop
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
-from sitecontroller.services.load import LoadService
+from sitecontroller.services.load.service import LoadService
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
 from sitecontroller.services.trust import Trust

@@ -25,7 +25,7 @@ from sitecontroller.domain.topology import (
     Topology,
 )
 from sitecontroller.ports import CallAnswer, ChargingLimit, ScheduledLimit
-from sitecontroller.services.load_orders import Order, SetLimit
+from sitecontroller.services.load.orders import Order, SetLimit
 from sitecontroller.simulation.cars import CarModel
 from sitecontroller.simulation.plant import BuildingLoadDescription
 from tests.unit.load.site import (

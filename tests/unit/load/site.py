@@ -31,7 +31,7 @@ from sitecontroller.domain.topology import (
 from sitecontroller.domain.transaction import Transaction, TransactionState
 from sitecontroller.ports import CallAnswer, ChargingLimit, ScheduledLimit
 from sitecontroller.publisher import Publisher
-from sitecontroller.services.load import LoadService
+from sitecontroller.services.load.service import LoadService
 from sitecontroller.services.metering import MeteringService
 from sitecontroller.services.stations import EvseState
 from sitecontroller.simulation.cars import Car, CarModel

@@ -1,6 +1,6 @@
 """A station that comes back tells of its offline hours first: what is over needs no limit."""
 
-from sitecontroller.services.load_evse import CATCH_UP_S
+from sitecontroller.services.load.evse import CATCH_UP_S
 from tests.unit.load.site import Behaviour, Site, car, evse, key, main_circuit, play, topology
 
 HOURS_S = 2 * 3600.0

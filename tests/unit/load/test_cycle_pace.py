@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sitecontroller.services.load_pace import CYCLE_S, CYCLE_S_MIN, CyclePace
+from sitecontroller.services.load.pace import CYCLE_S, CYCLE_S_MIN, CyclePace
 from sitecontroller.simulation.virtual_time import VirtualLoop
 from tests.support import run_bounded
 from tests.unit.load.site import LoopClock

@@ -13,8 +13,8 @@ from sitecontroller.domain.authorization import AuthorizationStatus
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import NOMINAL_V, Evse, PhaseMap, Supply
 from sitecontroller.domain.transaction import Transaction, TransactionState
-from sitecontroller.services.load_draw import GridCurrent, grid_current
-from sitecontroller.services.load_evse import EvseControl, Timing
+from sitecontroller.services.load.draw import GridCurrent, grid_current
+from sitecontroller.services.load.evse import EvseControl, Timing
 
 AT = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 EVSE = Evse("CP-1", 1, "main", phase_map=PhaseMap.parse("L1L2L3"), fallback_a=6.0)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from sitecontroller.domain.events import LimitsChanged
 from sitecontroller.domain.topology import Circuit, EvseKey, LimitUnit
-from sitecontroller.services.load_orders import Order
+from sitecontroller.services.load.orders import Order
 from tests.unit.load.site import Site, car, evse, key, main_circuit, play, topology
 
 HOUR_S = 3600

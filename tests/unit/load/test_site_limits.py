@@ -16,7 +16,7 @@ from sitecontroller.domain.topology import (
     PerPhase,
     Topology,
 )
-from sitecontroller.services.load_limits import StandingLimit
+from sitecontroller.services.load.limits import StandingLimit
 from tests.unit.load.site import Site, car, evse, key, main_circuit, play, topology
 
 CARS = 4

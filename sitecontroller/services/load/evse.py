@@ -17,7 +17,7 @@ from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import ChargingState
 from sitecontroller.domain.topology import Evse, EvseKey, LimitUnit, Supply
 from sitecontroller.domain.transaction import Transaction
-from sitecontroller.services.load_draw import UNKNOWN_CURRENT, Draw, GridCurrent, grid_current
+from sitecontroller.services.load.draw import UNKNOWN_CURRENT, Draw, GridCurrent, grid_current
 
 PLUGGED_RESERVE_S = 120.0
 """How long a plugged car without a session has its fallback kept free for it."""

@@ -11,10 +11,10 @@ from sitecontroller.dlm.fallbacks import fallbacks_a
 from sitecontroller.dlm.room import EPSILON_A
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.ports import Clock
-from sitecontroller.services.load_circuits import CircuitControl, Circuits
-from sitecontroller.services.load_evse import EvseControl
-from sitecontroller.services.load_limits import GroupControl
-from sitecontroller.services.load_pace import CYCLE_S_MIN
+from sitecontroller.services.load.circuits import CircuitControl, Circuits
+from sitecontroller.services.load.evse import EvseControl
+from sitecontroller.services.load.limits import GroupControl
+from sitecontroller.services.load.pace import CYCLE_S_MIN
 
 ROOM_WITHIN_S = 20.0
 """How long a card's answer may wait for room; stations give up after 30 s and more."""

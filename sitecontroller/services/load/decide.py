@@ -14,8 +14,8 @@ from sitecontroller.dlm.room import Room
 from sitecontroller.dlm.snapshot import Demand, Snapshot
 from sitecontroller.dlm.stability import DEAD_BAND_A, INCREASE_EVERY_S, raised_limit_a
 from sitecontroller.domain.topology import PHASES, EvseKey
-from sitecontroller.services.load_circuits import Sight
-from sitecontroller.services.load_evse import EvseControl
+from sitecontroller.services.load.circuits import Sight
+from sitecontroller.services.load.evse import EvseControl
 
 WRITES_PER_DAY = 300
 """Profiles written to one EVSE's flash; once they are used up its limit no longer rises."""

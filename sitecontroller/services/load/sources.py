@@ -29,7 +29,7 @@ from sitecontroller.domain.queries import Query
 from sitecontroller.domain.topology import PHASE_NAMES, PHASES, UNKNOWN_PHASES, Evse
 from sitecontroller.domain.views import Page
 from sitecontroller.services.desk import Answerer, Desk, Handler
-from sitecontroller.services.load_limits import StandingLimit
+from sitecontroller.services.load.limits import StandingLimit
 from sitecontroller.services.shelf import Shelf
 
 LIMITS_MAX = 100

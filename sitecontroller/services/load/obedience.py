@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from sitecontroller.ports import StationLink
 from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.load_evse import EvseControl, Obedience, Timing
-from sitecontroller.services.load_orders import (
+from sitecontroller.services.load.evse import EvseControl, Obedience, Timing
+from sitecontroller.services.load.orders import (
     AskEvidence,
     EndTransaction,
     Order,

@@ -8,8 +8,8 @@ from sitecontroller.dlm.limits import Limit, limited_by
 from sitecontroller.domain.topology import PHASE_NAMES, PHASES, EvseKey, PerPhase
 from sitecontroller.domain.views import CircuitView, LimitView, PhaseSample
 from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.load_circuits import CircuitControl, Circuits, Sight
-from sitecontroller.services.load_evse import EvseControl
+from sitecontroller.services.load.circuits import CircuitControl, Circuits, Sight
+from sitecontroller.services.load.evse import EvseControl
 
 HISTORY_EVERY_S = 5.0
 HISTORY_POINTS = 720

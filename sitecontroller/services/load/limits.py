@@ -13,8 +13,8 @@ from sitecontroller.dlm.room import EPSILON_A
 from sitecontroller.dlm.snapshot import GroupState
 from sitecontroller.domain.limit_source import SiteLimit
 from sitecontroller.domain.topology import PHASES, Evse, EvseKey, Group, Topology
-from sitecontroller.services.load_circuits import Circuits
-from sitecontroller.services.load_evse import EvseControl
+from sitecontroller.services.load.circuits import Circuits
+from sitecontroller.services.load.evse import EvseControl
 
 UNLIMITED_A = 1e5
 """A phase of a group that nothing limits; above every fuse."""

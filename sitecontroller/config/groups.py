@@ -6,7 +6,7 @@ outlets share, a cable that is no circuit of its own.
 
 from collections.abc import Mapping
 
-from sitecontroller.config_table import Table
+from sitecontroller.config.table import Table
 from sitecontroller.domain.topology import ChargingStation, Circuit, EvseKey, Group
 
 NAMED_MAX = 5

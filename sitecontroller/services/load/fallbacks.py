@@ -11,8 +11,8 @@ from sitecontroller.domain.errors import OperatingError
 from sitecontroller.domain.topology import ChargingStation, Evse, EvseKey, LimitUnit, Supply
 from sitecontroller.ports import CallAnswer, LimitSuperseded, ScheduledLimit, StationLink
 from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.load_circuits import Circuits
-from sitecontroller.services.load_evse import EvseControl, Timing
+from sitecontroller.services.load.circuits import Circuits
+from sitecontroller.services.load.evse import EvseControl, Timing
 
 RETRY_S = 60.0
 

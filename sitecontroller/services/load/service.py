@@ -31,13 +31,13 @@ from sitecontroller.domain.views import CircuitView, LimitView, PhaseSample
 from sitecontroller.ports import ChargingLimit, Clock, ScheduledLimit, StationLink
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
-from sitecontroller.services.load_circuits import Circuits, Sight
-from sitecontroller.services.load_decide import RESERVE_A, Change, Pass, would_raise
-from sitecontroller.services.load_evse import EvseControl, Timing, unknown_exposure
-from sitecontroller.services.load_fallbacks import Fallbacks, may_start, read_back
-from sitecontroller.services.load_limits import SiteLimits, StandingLimit
-from sitecontroller.services.load_obedience import tell_obedience, watch
-from sitecontroller.services.load_orders import (
+from sitecontroller.services.load.circuits import Circuits, Sight
+from sitecontroller.services.load.decide import RESERVE_A, Change, Pass, would_raise
+from sitecontroller.services.load.evse import EvseControl, Timing, unknown_exposure
+from sitecontroller.services.load.fallbacks import Fallbacks, may_start, read_back
+from sitecontroller.services.load.limits import SiteLimits, StandingLimit
+from sitecontroller.services.load.obedience import tell_obedience, watch
+from sitecontroller.services.load.orders import (
     AskEvidence,
     ClearLimit,
     Dispatcher,
@@ -47,9 +47,9 @@ from sitecontroller.services.load_orders import (
     PushFallbacks,
     SetLimit,
 )
-from sitecontroller.services.load_pace import CyclePace
-from sitecontroller.services.load_room import PRIORITY_ROOM_WITHIN_S, StartRoom
-from sitecontroller.services.load_views import (
+from sitecontroller.services.load.pace import CyclePace
+from sitecontroller.services.load.room import PRIORITY_ROOM_WITHIN_S, StartRoom
+from sitecontroller.services.load.views import (
     Chart,
     CircuitAlarms,
     changed,

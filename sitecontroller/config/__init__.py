@@ -1,0 +1,24 @@
+"""`site.toml`: what an electrician fixes. A file for each family of sections, `site` for all."""
+
+from sitecontroller.config.files import FileSettings
+from sitecontroller.config.load import LoadSettings
+from sitecontroller.config.ocpp import (
+    OcppSettings,
+    OfflineSettings,
+    PlugAndChargeSettings,
+    SecuritySettings,
+)
+from sitecontroller.config.site import ApiSettings, SiteConfig, load_config, parse_config
+
+__all__ = [
+    "ApiSettings",
+    "FileSettings",
+    "LoadSettings",
+    "OcppSettings",
+    "OfflineSettings",
+    "PlugAndChargeSettings",
+    "SecuritySettings",
+    "SiteConfig",
+    "load_config",
+    "parse_config",
+]
