@@ -44,6 +44,11 @@ class Desk:
         self.known(station_id)
         link = self.stations.link(station_id)
         if link is None:
+            if self.stations.is_booting(station_id):
+                raise StationOffline(
+                    f"{station_id} is connected, but its boot isn't answered yet",
+                    remedy="Try again in half a minute; till then it is told nothing",
+                )
             raise StationOffline(
                 f"{station_id} is offline",
                 remedy="Check the charger's power and network; limits hold without contact",

@@ -333,6 +333,11 @@ class StationService:
         state = self._states.get(station_id)
         return state.link if state is not None and state.ready else None
 
+    def is_booting(self, station_id: str) -> bool:
+        """Whether it is connected but not to be told anything yet (its boot isn't answered)."""
+        state = self._states.get(station_id)
+        return state is not None and state.link is not None and not state.ready
+
     def state(self, station_id: str) -> StationState | None:
         """Live state of a station."""
         return self._states.get(station_id)

@@ -1,5 +1,5 @@
-"""Q09, Q10, Q14, Q46, Q47 and Q50 with the whole controller: what goes over the wire, is stored and
-shown. Each case of the wire itself stands in `ocpp_core`, of limits in `limits`."""
+"""Q09, Q10, Q12, Q14, Q46, Q47 and Q50 with the whole controller: what goes over the wire, is
+stored and shown. Each case of the wire itself stands in `ocpp_core`, of limits in `limits`."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,9 @@ import json
 import pytest
 
 from sitecontroller.domain.commands import CallStation, CommandState, PauseCharging
+from sitecontroller.domain.errors import StationOffline
 from sitecontroller.domain.queries import JournalQuery
+from sitecontroller.ocpp.session import BOOT_WAIT_S
 from sitecontroller.simulation.virtual_time import VirtualLoop, virtual_clock
 from tests.support import eventually
 from tests.wire.limits.box import box_at
@@ -55,6 +57,18 @@ async def deaf(site):
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+async def stored_boot(site, station_id="CP-01"):
+    """The station's row, what it said at boot; None before its first."""
+    stored = await site.site.store.read(lambda tx: tx.station(station_id))
+    return None if stored is None else stored.boot
+
+
+async def order(site):
+    """Direction, kind and action of what the journal holds of CP-01, oldest first."""
+    entries = (await site.site.controller.query(JournalQuery(station_id="CP-01"))).items
+    return [(entry.direction, entry.kind, entry.action) for entry in reversed(entries)]
 
 
 def limit_view(site, station_id="CP-01"):
@@ -131,6 +145,51 @@ def test_q10_stations_and_their_sessions_are_there_again_after_a_stop(
     opened = contextlib.AsyncExitStack()
     run(main(), loop_factory=VirtualLoop)
     site_run(play, again=True)
+
+
+# Q12
+
+
+def test_q12_nothing_is_said_to_a_station_before_its_boot_is_stored_and_answered(site_run):
+    async def play(site):
+        controller = site.site.controller
+        async with site.charger() as charger:
+            await eventually(lambda: online(site))
+            await asyncio.sleep(BOOT_WAIT_S - 5)
+            with pytest.raises(StationOffline, match="boot isn't answered yet"):
+                await controller.execute(CallStation("CP-01", "ClearCache"))
+            assert not charger.asked
+            assert await stored_boot(site) is None
+            assert controller.station_view("CP-01").vendor is None
+            await boot16(charger, vendor="Test")
+            asked = await controller.execute(CallStation("CP-01", "ClearCache"))
+            assert asked.state is CommandState.ACCEPTED
+        assert (await stored_boot(site)).vendor == "Test"
+        assert controller.station_view("CP-01").vendor == "Test"
+        written = await order(site)
+        booted = written.index(("out", "result", "BootNotification"))
+        assert all(direction == "in" or kind != "call" for direction, kind, _ in written[:booted])
+        assert ("out", "call", "ClearCache") in written[booted:]
+
+    site_run(play)
+
+
+def test_q12_a_station_that_never_boots_is_called_after_a_while_and_asked_to_boot(site_run):
+    async def play(site):
+        controller = site.site.controller
+        async with site.charger() as charger:
+            await eventually(lambda: online(site))
+            await asyncio.sleep(BOOT_WAIT_S + 5)
+            assert {"requestedMessage": "BootNotification"} in charger.asked_for("TriggerMessage")
+            asked = await controller.execute(CallStation("CP-01", "ClearCache"))
+            assert asked.state is CommandState.ACCEPTED
+        assert await stored_boot(site) is None
+        entries = (await controller.query(JournalQuery(station_id="CP-01"))).items
+        connected = next(entry.at for entry in entries if entry.kind == "connect")
+        first = min(e.at for e in entries if (e.direction, e.kind) == ("out", "call"))
+        assert (first - connected).total_seconds() >= BOOT_WAIT_S
+
+    site_run(play)
 
 
 # Q14
