@@ -9,7 +9,7 @@ import pytest
 
 from sitecontroller.dlm.allocate import Allocations
 from sitecontroller.dlm.snapshot import Snapshot
-from sitecontroller.services.load import service as load
+from sitecontroller.services.load import cycle as load
 from sitecontroller.simulation.virtual_time import VirtualLoop
 from tests.simulation.half_hour import Run, half_hour
 

@@ -5,7 +5,7 @@ within every circuit on its way, at the pace of the ramp, and not while a meter 
 Leases are renewed at half their time.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sitecontroller.dlm.admission import STEP_SLACK
@@ -39,7 +39,7 @@ class Pass:
     """The decisions of one cycle. `targets` has every EVSE that can be told something."""
 
     snapshot: Snapshot
-    controls: dict[EvseKey, EvseControl]
+    controls: Mapping[EvseKey, EvseControl]
     targets: dict[EvseKey, Limit]
     sight: Callable[[str], Sight]
     may_raise: Callable[[EvseKey], bool]

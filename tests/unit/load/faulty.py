@@ -246,7 +246,7 @@ class FaultySite(Site):
             assert isinstance(station, FaultyStation)
             control = self.load._controls[key]
             known = control.transaction is not None and control.transaction.key == transaction.key
-            if not known or not self.load._started:
+            if not known or not self.load._cycle.started:
                 continue
             outlet = self.plant.outlets[key]
             offered_a = station.profiles[key.evse_id].offer_a(outlet.evse.current_a_max, self.now_s)

@@ -9,7 +9,7 @@ import pytest
 
 from sitecontroller.dlm import Allocations, Snapshot, allocate
 from sitecontroller.domain.topology import PHASES, Circuit, Topology
-from sitecontroller.services.load import service as load_module
+from sitecontroller.services.load import cycle as load_module
 from sitecontroller.simulation.cars import Car
 from sitecontroller.simulation.judge import Verdict
 from sitecontroller.simulation.plant import BuildingLoadDescription

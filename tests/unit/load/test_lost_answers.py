@@ -154,14 +154,14 @@ def test_a_limit_sent_over_a_line_whose_clock_is_unknown_never_lapses() -> None:
                 return await accept(limit)
 
             station.set_limit = note  # type: ignore[method-assign]
-            order = site.load._order
+            order = site.load._cycle._order
 
             def loses_clock(change, link, now_s):  # type: ignore[no-untyped-def]
                 made = order(change, link, now_s)
                 station.clock_offset_s = None
                 return made
 
-            site.load._order = loses_clock  # type: ignore[method-assign]
+            site.load._cycle._order = loses_clock  # type: ignore[method-assign]
             await site.advance(160)
             assert told
             assert told[-1].lease_s is None

@@ -1,7 +1,7 @@
 """A station that takes no higher limit for a while (2.1, K01.FR.57), and one that asks itself."""
 
 from sitecontroller.dlm.exposure import Exposure, Sent
-from sitecontroller.services.load.service import LEASE_UNCERTAINTY_S
+from sitecontroller.services.load.state import LEASE_UNCERTAINTY_S
 from tests.unit.load.site import car, key, play
 from tests.unit.load.test_safety import both_charge, two_cars
 
