@@ -17,6 +17,7 @@ from sitecontroller.domain.files import TransferScheme
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import OcppVersion, StationBooted
 from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.topology import PerPhase
 from sitecontroller.domain.transaction import Transaction, TransactionReport
 from sitecontroller.domain.views import JournalEntry, Page
 
@@ -207,6 +208,19 @@ class Kept:
     open: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class QuarterHour:
+    """What a circuit carried in a quarter hour, W per site phase; `number` counts them from 1970.
+
+    `evses_w` is the part of `mean_w` that EVSEs took.
+    """
+
+    number: int
+    mean_w: PerPhase
+    max_w: PerPhase
+    evses_w: PerPhase
+
+
 class UnitOfWork(Protocol):
     """Rows as domain values, inside one savepoint. Synchronous: runs in the database's thread."""
 
@@ -305,6 +319,17 @@ class UnitOfWork(Protocol):
     ) -> Page[Kept]: ...
     def trim_kept(self, kind: str, most: int) -> int:
         """Forget the oldest closed ones beyond `most`; how many."""
+
+    # what circuits carried, for forecasts
+    def put_quarter(self, circuit_id: str, row: QuarterHour, keep_quarters: int) -> None:
+        """Add it, or replace that quarter hour's; forget those older by more than so many."""
+
+    def base_quarters(self, circuit_id: str, since: int) -> Sequence[tuple[int, int]]:
+        """(number of the quarter hour, W of all that isn't EVSEs), where it is known on all
+        phases, oldest first."""
+
+    def peak_w(self, circuit_id: str, since: int) -> int | None:
+        """The greatest average of a quarter hour from that one on, all phases together."""
 
     # alarms, receipts, settings, outbox
     def put_alarm(self, alarm: Alarm) -> None: ...

@@ -182,6 +182,31 @@ transaction side by side and costs neither a column nor an index. Time and regis
 `reading_series`. `rest` has by name what few stations send, signed meter values among it.
 """
 
+power_series = _table(
+    "power_series",
+    Column("row_id", Integer, primary_key=True),
+    Column("circuit_id", Text, nullable=False, unique=True),
+)
+quarter_hour = _table(
+    "quarter_hour",
+    Column("id", Integer, primary_key=True),
+    Column("mean_l1_w", Scaled(1)),
+    Column("mean_l2_w", Scaled(1)),
+    Column("mean_l3_w", Scaled(1)),
+    Column("max_l1_w", Scaled(1)),
+    Column("max_l2_w", Scaled(1)),
+    Column("max_l3_w", Scaled(1)),
+    Column("evses_l1_w", Scaled(1)),
+    Column("evses_l2_w", Scaled(1)),
+    Column("evses_l3_w", Scaled(1)),
+)
+"""What a metered circuit carried, and the part of it that EVSEs took; a row has 45 bytes at most
+below 8 MW.
+
+`id` is the series' `row_id` × 2²⁴ + the number of the quarter hour since 1970: the key keeps a
+series together, in order of time.
+"""
+
 token = _table(
     "token",
     Column("row_id", Integer, primary_key=True),

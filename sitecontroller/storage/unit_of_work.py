@@ -10,6 +10,7 @@ from sitecontroller import ports
 from sitecontroller.domain.metering import TimeQuality
 from sitecontroller.storage.kept_rows import KeptRows
 from sitecontroller.storage.ledger_rows import LedgerRows
+from sitecontroller.storage.quarter_rows import QuarterRows
 from sitecontroller.storage.report_rows import ReportRows
 from sitecontroller.storage.site_rows import SiteRows
 from sitecontroller.storage.transaction_rows import TransactionRows
@@ -19,7 +20,7 @@ def _good() -> TimeQuality:
     return TimeQuality.GOOD
 
 
-class UnitOfWork(TransactionRows, ReportRows, SiteRows, LedgerRows, KeptRows):
+class UnitOfWork(TransactionRows, ReportRows, SiteRows, LedgerRows, KeptRows, QuarterRows):
     """`ports.UnitOfWork` on SQLite."""
 
     def __init__(
