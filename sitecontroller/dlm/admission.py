@@ -21,6 +21,8 @@ KINDS_MAX = 256
 """Pairs of minimum and step that are remembered."""
 
 AdmissionOrder = tuple[int, int, float, float, str, int]
+GUARANTEED = (-1, 0)
+"""Before every class."""
 URGENT, RUNS_SHORTLY, SETTLED, WAITS_SHORTLY = range(4)
 
 
@@ -53,7 +55,8 @@ def holds(demands: Sequence[Demand], voltage_v: float) -> list[tuple[int, int] |
     """Per demand its place among those whose minimum is set aside first; None: it has none.
 
     Who charges and is urgent, or charges for less than 15 min, isn't stopped for one of its own
-    class; it is for a higher class, all of which come before it.
+    class; it is for a higher class, all of which come before it, and whoever has a guaranteed
+    current before those.
     """
     ranks = [rank_of(demand, voltage_v) for demand in demands]
     held = [d.limit_a > 0 and rank <= RUNS_SHORTLY for d, rank in zip(demands, ranks, strict=True)]
@@ -61,7 +64,11 @@ def holds(demands: Sequence[Demand], voltage_v: float) -> list[tuple[int, int] |
         (d.demand_class for d, is_held in zip(demands, held, strict=True) if is_held), default=0
     )
     return [
-        (int(demand.demand_class), rank) if is_held or demand.demand_class < lowest else None
+        GUARANTEED
+        if demand.guaranteed_a > 0
+        else (int(demand.demand_class), rank)
+        if is_held or demand.demand_class < lowest
+        else None
         for demand, rank, is_held in zip(demands, ranks, held, strict=True)
     ]
 
@@ -69,6 +76,11 @@ def holds(demands: Sequence[Demand], voltage_v: float) -> list[tuple[int, int] |
 def minimum_of(demand: Demand) -> float:
     """The least it can charge with, on its own grid of steps."""
     return _whole_steps(demand.current_a_min, demand.step_a)
+
+
+def on_step(current_a: float, step_a: float) -> float:
+    """The next lower current that a station can be told."""
+    return round(int(current_a / step_a + STEP_SLACK) * step_a, 6)
 
 
 @lru_cache(maxsize=KINDS_MAX)

@@ -7,10 +7,10 @@ snapshot doesn't matter. It knows nothing of ramps, leases or what is on its way
 and `stability` for those.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from sitecontroller.dlm.admission import STEP_SLACK, admit, holds, minimum_of
+from sitecontroller.dlm.admission import STEP_SLACK, admit, holds, minimum_of, on_step
 from sitecontroller.dlm.departures import ceiling_of
 from sitecontroller.dlm.fill import NOWHERE, Filled, fill
 from sitecontroller.dlm.imbalance import ROUNDS_MAX as IMBALANCE_ROUNDS_MAX
@@ -30,7 +30,8 @@ class Allocation(NamedTuple):
     """What an EVSE may draw per phase: 0 or at least its minimum.
 
     `bound_by` is a circuit or group id, "station" (its own maximum), "car" (it takes nothing),
-    "pause" (no room for the minimum, or its contactor rests) or "meter" (nothing measured there).
+    "pause" (no room for the minimum, or its contactor rests), "plan" (its advice) or "meter"
+    (nothing measured there).
     """
 
     key: EvseKey
@@ -90,6 +91,9 @@ class _Round:
         for demand in demands:
             if demand.paused_by:
                 self._pause(demand, f"paused by {demand.paused_by}")
+            elif demand.most_a < min(demand.current_a_max, minimum_of(demand) - EPSILON_A):
+                reason = demand.ceiling_reason
+                self._result[demand.key] = Allocation(demand.key, 0.0, "plan", reason)
             elif not demand.may_start and demand.limit_a == 0:
                 self._pause(demand, "its contactor rests")
             elif (
@@ -101,19 +105,47 @@ class _Round:
                 wanting.append(demand)
             else:
                 sleeping.append(demand)
+        if any(demand.guaranteed_a > 0 for demand in wanting):
+            wanting = self._guarantee(wanting)
         self._share(wanting)
         if sleeping:
             self._offer_minimum(sleeping)
         return self._result
 
+    def _guarantee(self, demands: list[Demand]) -> list[Demand]:
+        """Those with a guaranteed current come first, and it becomes their minimum: by weight, as
+        far as the room lets when only they charge. Who needs less is guaranteed no more."""
+        first = [demand for demand in demands if demand.guaranteed_a > 0]
+        minimum_a = [minimum_of(demand) for demand in first]
+        free_a = self._free_a.copy()
+        refused = admit(len(first), minimum_a, self._room.bundles(first), free_a)
+        first = [demand for number, demand in enumerate(first) if number not in refused]
+        minimum_a = [minimum_of(demand) for demand in first]
+        most_a = [
+            max(least_a, min(demand.guaranteed_a, ceiling_of(demand)))
+            for demand, least_a in zip(first, minimum_a, strict=True)
+        ]
+        weight = [demand.weight for demand in first]
+        filled = fill(minimum_a, most_a, weight, self._room.bundles(first), free_a)
+        raised = {
+            demand.key: replace(demand, current_a_min=on_step(current_a, demand.step_a))
+            for demand, current_a in zip(first, filled.current_a, strict=True)
+        }
+        return [
+            *raised.values(),
+            *(demand for demand in demands if demand.key not in raised),
+        ]
+
     def _by_weight(self, demands: list[Demand]) -> None:
         admitted, minimum_a, bundles = self._admit(demands)
         if not admitted:
             return
-        maximum_a = [max(m, ceiling_of(d)) for d, m in zip(admitted, minimum_a, strict=True)]
+        maximum_a = [
+            max(m, min(ceiling_of(d), d.most_a)) for d, m in zip(admitted, minimum_a, strict=True)
+        ]
         weight = [demand.weight for demand in admitted]
         filled = fill(minimum_a, maximum_a, weight, bundles, self._free_a)
-        maximum_a = [max(m, d.current_a_max) for d, m in zip(admitted, minimum_a, strict=True)]
+        maximum_a = [max(m, d.most_a) for d, m in zip(admitted, minimum_a, strict=True)]
         filled = self._fill_above_need(filled, minimum_a, maximum_a, weight, bundles)
         step_a = [demand.step_a for demand in admitted]
         steps = [
@@ -128,7 +160,7 @@ class _Round:
     def _settle(self, demands: list[Demand], currents_a: list[float], bound_by: list[int]) -> None:
         labels = {entry: self._room.label(entry) for entry in set(bound_by) - {NOWHERE}}
         for demand, current_a, entry in zip(demands, currents_a, bound_by, strict=True):
-            by, reason = labels[entry] if entry != NOWHERE else STATION
+            by, reason = labels[entry] if entry != NOWHERE else _own_label(demand)
             self._result[demand.key] = Allocation(demand.key, round(current_a, 6), by, reason)
 
     def _in_turn(self, demands: list[Demand]) -> None:
@@ -139,8 +171,8 @@ class _Round:
                 Turn(
                     self._room.entries(demand),
                     minimum_a,
-                    max(minimum_a, ceiling_of(demand)),
-                    max(minimum_a, demand.current_a_max),
+                    max(minimum_a, min(ceiling_of(demand), demand.most_a)),
+                    max(minimum_a, demand.most_a),
                     demand.step_a,
                     hold,
                 )
@@ -262,3 +294,8 @@ class _Round:
 
     def _pause(self, demand: Demand, reason: str) -> None:
         self._result[demand.key] = Allocation(demand.key, 0.0, "pause", reason)
+
+
+def _own_label(demand: Demand) -> tuple[str, str]:
+    """What bounds it where no circuit and no group does."""
+    return STATION if demand.most_a == demand.current_a_max else ("plan", demand.ceiling_reason)

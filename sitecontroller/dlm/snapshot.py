@@ -19,7 +19,7 @@ class DemandClass(IntEnum):
     """Who is served first when there isn't room for all."""
 
     VIP = 0
-    DEADLINE = 1
+    FLEET = 1
     NORMAL = 2
 
 
@@ -83,12 +83,24 @@ class Demand:
     """Time it was kept waiting less time it was served."""
     plugged_s: float = 0.0
     """Monotonic; the earlier comes first."""
+    guaranteed_a: float = 0.0
+    """Served before everybody else with so much, as far as there is room; 0: nothing is."""
     may_start: bool = True
     """False: its contactor has switched often enough for now."""
     departs_in_s: float | None = None
     """Until the driver means to leave, below 0 when that time is over; None: nobody said."""
     energy_need_wh: float | None = None
     """What the car still needs by then; None: nobody said."""
+    ceiling_a: float | None = None
+    """The most that a plan advises now, 0 or at least the minimum; None: all there is."""
+    ceiling_reason: str = ""
+
+    @property
+    def most_a(self) -> float:
+        """The most it may be given, by its station and by the plan."""
+        if self.ceiling_a is None:
+            return self.current_a_max
+        return min(self.current_a_max, self.ceiling_a)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ the next in turn is let in at its minimum and the last before it gives up the di
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sitecontroller.dlm.admission import STEP_SLACK
+from sitecontroller.dlm.admission import on_step
 from sitecontroller.dlm.fill import NOWHERE
 from sitecontroller.dlm.room import EPSILON_A
 
@@ -62,7 +62,7 @@ def serve(turns: Sequence[Turn], free_a: list[float]) -> Served:
 def _raise(turn: Turn, number: int, most_a: float, served: Served, free_a: list[float]) -> None:
     before_a = served.current_a[number]
     entry = min(turn.entries, key=free_a.__getitem__)
-    current_a = max(before_a, _on_step(min(most_a, before_a + free_a[entry]), turn.step_a))
+    current_a = max(before_a, on_step(min(most_a, before_a + free_a[entry]), turn.step_a))
     _take(free_a, turn, current_a - before_a)
     served.current_a[number] = current_a
     is_bound = current_a < turn.maximum_a - turn.step_a + EPSILON_A and most_a == turn.maximum_a
@@ -104,7 +104,3 @@ def _enter(turn: Turn, free_a: list[float]) -> bool:
 def _take(free_a: list[float], turn: Turn, current_a: float) -> None:
     for entry in turn.entries:
         free_a[entry] -= current_a
-
-
-def _on_step(current_a: float, step_a: float) -> float:
-    return round(int(current_a / step_a + STEP_SLACK) * step_a, 6)

@@ -21,7 +21,7 @@ INTERVALS_MAX = 192
 
 UNMET_PENALTY_PER_KWH = {
     DemandClass.VIP: 100.0,
-    DemandClass.DEADLINE: 30.0,
+    DemandClass.FLEET: 30.0,
     DemandClass.NORMAL: 10.0,
 }
 """Above what any spot market asks for (5 per kWh at most, in EUR): a price alone leaves no car

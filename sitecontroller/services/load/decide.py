@@ -8,7 +8,7 @@ Leases are renewed at half their time.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from sitecontroller.dlm.admission import STEP_SLACK
+from sitecontroller.dlm.admission import on_step
 from sitecontroller.dlm.limits import Limit
 from sitecontroller.dlm.room import Room
 from sitecontroller.dlm.snapshot import Demand, Snapshot
@@ -111,7 +111,7 @@ class Pass:
             raised_a = raised_limit_a(
                 demand.limit_a, target_a, headroom_a, demand.current_a_min, calm_s
             )
-            raised_a = _on_step(raised_a, demand.step_a)
+            raised_a = on_step(raised_a, demand.step_a)
             if raised_a < demand.current_a_min - EPSILON_A or raised_a <= demand.limit_a:
                 continue
             for entry in entries:
@@ -135,6 +135,8 @@ class Pass:
         control = self.controls[demand.key]
         if self.now_s < control.retry_s:
             return False
+        if control.trial is not None:
+            return control.trial.is_due
         if control.must_resend:
             return True
         if demand.limit_a <= control.evse.fallback_a + EPSILON_A:
@@ -163,7 +165,3 @@ def would_raise(change: Change, control: EvseControl, waiting: int, now_s: float
 
 def _poorest_first(demand: Demand) -> tuple[float, float, EvseKey]:
     return (demand.limit_a / demand.weight, -demand.credit_s, demand.key)
-
-
-def _on_step(current_a: float, step_a: float) -> float:
-    return round(int(current_a / step_a + STEP_SLACK) * step_a, 6)

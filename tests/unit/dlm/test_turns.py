@@ -81,14 +81,14 @@ def test_of_two_that_cannot_both_be_met_the_larger_goes_short() -> None:
 
 
 def test_a_lower_class_is_served_last() -> None:
-    large = leaving("large", 3, 2.8, demand_class=DemandClass.DEADLINE)
+    large = leaving("large", 3, 2.8, demand_class=DemandClass.FLEET)
     small = leaving("small", 3, 1.5)
     assert currents("laxity", 32, small, large) == {"small": 0.0, "large": 32.0}
 
 
 def test_a_lower_class_goes_short_before_a_higher_one() -> None:
-    large = leaving("large", 3, 1.8, demand_class=DemandClass.DEADLINE)
-    small = leaving("small", 2.5, 0.5, demand_class=DemandClass.DEADLINE)
+    large = leaving("large", 3, 1.8, demand_class=DemandClass.FLEET)
+    small = leaving("small", 2.5, 0.5, demand_class=DemandClass.FLEET)
     other = leaving("other", 3, 1.5)
     assert currents("laxity", 32, small, large, other)["large"] == 32.0
 
