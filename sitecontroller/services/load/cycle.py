@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import count
 
+from sitecontroller.dlm.advice import Advice
 from sitecontroller.dlm.allocate import Allocation, allocate
 from sitecontroller.dlm.base import Flows
 from sitecontroller.dlm.exposure import Sent
 from sitecontroller.dlm.limits import Limit
 from sitecontroller.dlm.snapshot import Snapshot
 from sitecontroller.domain.events import LimitsChanged
-from sitecontroller.domain.topology import EvseKey
+from sitecontroller.domain.topology import NOMINAL_V, EvseKey
 from sitecontroller.domain.views import CircuitView, LimitView
 from sitecontroller.ports import ChargingLimit, StationLink
 from sitecontroller.publisher import Publisher
@@ -88,6 +89,9 @@ class Cycle:
         self.limit_views: dict[EvseKey, LimitView] = {}
         self.circuit_views: dict[str, CircuitView] = {}
         self.chart = Chart()
+        self.advice = Advice()
+        self.snapshot: Snapshot | None = None
+        """What the last cycle decided on."""
 
     def steps(self, now_s: float) -> Iterator[tuple[Order, ...]]:
         """One cycle in steps of a few ms, so that others can have the loop in between.
@@ -163,15 +167,16 @@ class Cycle:
     def _freeze(self, now_s: float) -> Snapshot:
         """Idle EVSEs that can draw nothing are left out."""
         self.room_taken = False
-        return Snapshot(
+        self.snapshot = Snapshot(
             tuple(control.state(RESERVE_A) for control in self._circuits.by_id.values()),
             tuple(
-                control.demand(now_s)
+                self.advice.followed(control.demand(now_s), now_s, NOMINAL_V)
                 for control in self._controls.values()
                 if control.transaction is not None or control.exposure_a(now_s) > 0
             ),
             self._limits.states(),
         )
+        return self.snapshot
 
     def _decide(self, snapshot: Snapshot, now_s: float) -> list[Order]:
         allocations = allocate(snapshot)

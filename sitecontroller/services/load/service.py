@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Iterable, Iterator
 
 from sitecontroller.config import LoadSettings
+from sitecontroller.dlm.advice import Advice
+from sitecontroller.dlm.snapshot import Snapshot
 from sitecontroller.domain.events import (
     Event,
     MeterMeasured,
@@ -109,6 +111,16 @@ class LoadService:
     def phase_history(self) -> tuple[PhaseSample, ...]:
         """The main circuit's last 60 min, a point per 5 s, oldest first."""
         return self._cycle.chart.points()
+
+    @property
+    def advice(self) -> Advice:
+        """Where a plan puts what it advises; the cycle follows it within its own rules."""
+        return self._cycle.advice
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What the last cycle decided on; None before the first."""
+        return self._cycle.snapshot
 
     def profile_writes(self, key: EvseKey) -> int:
         """Profiles written to that EVSE's flash today."""
