@@ -5,6 +5,7 @@ is shown as one; an operating error is shown with what to do.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Self
 
 from sitecontroller.domain.commands import (
@@ -23,8 +24,10 @@ from sitecontroller.domain.commands import (
     UnlockConnector,
 )
 from sitecontroller.domain.errors import CallTimeout, ControllerError, StationOffline
+from sitecontroller.domain.limit_source import LimitSource, SetSiteLimit, WithdrawSiteLimit
 from ui.desk import Desk, Notice
 from ui.i18n.texts import translate
+from ui.presenters import units
 from ui.presenters.words import Shape, Tone
 
 
@@ -198,6 +201,55 @@ def _password_by_hand(result: CommandResult) -> Notice | None:
         translate("Operation", "Enter it in the charger's own settings: {password}").format(
             password=password
         ),
+        Tone.MEDIUM,
+        Shape.DIAMOND,
+        lasting=True,
+    )
+
+
+def limit_circuit(
+    desk: Desk,
+    circuit_id: str,
+    name: str,
+    current_a: float,
+    *,
+    until: datetime | None,
+    reason: str,
+) -> None:
+    """Limit a fuse by hand, A per phase; it replaces the one by hand that stands there."""
+    command = SetSiteLimit(
+        f"attendant-{circuit_id}",
+        LimitSource.ATTENDANT,
+        circuit_id=circuit_id,
+        current_a=(current_a, current_a, current_a),
+        until=until,
+        reason=reason,
+    )
+    (
+        Operation(desk, command, name)
+        .success(
+            translate("Operation", "{place} is limited to {current}").format(
+                place=name, current=units.limit(current_a)
+            )
+        )
+        .note(_what_it_cannot)
+        .start()
+    )
+
+
+def withdraw_limit(desk: Desk, limit_id: str, name: str) -> None:
+    """Lift a limit that was set by hand."""
+    text = translate("Operation", "{place}: the limit is lifted; currents rise by and by")
+    (Operation(desk, WithdrawSiteLimit(limit_id), name).success(text.format(place=name)).start())
+
+
+def _what_it_cannot(result: CommandResult) -> Notice | None:
+    """A limit may be lower than what chargers fall back to without contact."""
+    if not result.reason:
+        return None
+    return Notice(
+        translate("Operation", "The limit is set"),
+        result.reason,
         Tone.MEDIUM,
         Shape.DIAMOND,
         lasting=True,

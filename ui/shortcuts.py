@@ -12,6 +12,7 @@ class Action(StrEnum):
     HELP = "help"
     OVERVIEW = "overview"
     SESSIONS = "sessions"
+    LOAD = "load"
     ALARMS = "alarms"
     SERVICE = "service"
     DIAGNOSTICS = "diagnostics"
@@ -43,6 +44,7 @@ def shortcuts() -> tuple[Shortcut, ...]:
     return (
         Shortcut(Action.OVERVIEW, "F2", translate("Keys", "Overview"), True),
         Shortcut(Action.SESSIONS, "F4", translate("Keys", "Sessions"), True),
+        Shortcut(Action.LOAD, "F5", translate("Keys", "Load"), True),
         Shortcut(Action.ALARMS, "F8", translate("Keys", "Alarms"), True),
         Shortcut(Action.SERVICE, "F10", translate("Keys", "Service"), True),
         Shortcut(Action.DIAGNOSTICS, "F11", translate("Keys", "Diagnostics"), True),

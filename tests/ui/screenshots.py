@@ -45,8 +45,8 @@ from ui.views.service import ServiceScreen
 SIZES = ((1366, 768), (1920, 1080))
 SCHEMES = (Scheme.LIGHT, Scheme.DARK)
 SCREENS = (
-    Action.OVERVIEW, Action.SESSIONS, Action.ALARMS, Action.SERVICE, Action.DIAGNOSTICS,
-    Action.HELP, "station",
+    Action.OVERVIEW, Action.SESSIONS, Action.LOAD, Action.ALARMS, Action.SERVICE,
+    Action.DIAGNOSTICS, Action.HELP, "station",
 )  # fmt: skip
 SETTLE_S = 0.4
 START_WITHIN_S = 40.0

@@ -23,8 +23,8 @@ from ui.views.first_charger import FirstCharger
 from ui.widgets import paint
 from ui.widgets.tile import Density, StationTile
 
-SCREENS = [*(a for a in (Action.OVERVIEW, Action.SESSIONS, Action.ALARMS, Action.SERVICE,
-                         Action.DIAGNOSTICS, Action.HELP)), "station"]  # fmt: skip
+SCREENS = [*(a for a in (Action.OVERVIEW, Action.SESSIONS, Action.LOAD, Action.ALARMS,
+                         Action.SERVICE, Action.DIAGNOSTICS, Action.HELP)), "station"]  # fmt: skip
 CHECKS = [
     audit.clipped, audit.overlapping, audit.outside, audit.unnamed, audit.too_small,
     audit.unreachable, audit.raw_words,

@@ -30,6 +30,7 @@ from ui.views.banner import AlarmBanner, LostBanner
 from ui.views.connecting import ConnectingScreen
 from ui.views.diagnostics import DiagnosticsScreen
 from ui.views.help import HelpScreen
+from ui.views.load import LoadScreen
 from ui.views.navigation import Navigation
 from ui.views.overview import Overview
 from ui.views.screen import Screen
@@ -71,6 +72,7 @@ class MainWindow(QMainWindow):
         self.screens: dict[Action, Screen] = {
             Action.OVERVIEW: Overview(desk),
             Action.SESSIONS: SessionsScreen(desk),
+            Action.LOAD: LoadScreen(desk),
             Action.ALARMS: AlarmsScreen(desk),
             Action.SERVICE: ServiceScreen(desk),
             Action.DIAGNOSTICS: DiagnosticsScreen(desk),
