@@ -4,7 +4,7 @@ Real implementations live in the edges; tests use small real ones. Time is one o
 the controller asks the machine's clock.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +14,11 @@ from sitecontroller.domain.alarm import Alarm
 from sitecontroller.domain.authorization import TokenHolder, TokenRecord
 from sitecontroller.domain.commands import ResetType, StationRequest
 from sitecontroller.domain.files import TransferScheme
+from sitecontroller.domain.limit_history import LimitChange
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import OcppVersion, StationBooted
 from sitecontroller.domain.tariff import Tariff
-from sitecontroller.domain.topology import PerPhase
+from sitecontroller.domain.topology import EvseKey, PerPhase
 from sitecontroller.domain.transaction import Transaction, TransactionReport
 from sitecontroller.domain.views import JournalEntry, Page
 
@@ -330,6 +331,23 @@ class UnitOfWork(Protocol):
 
     def peak_w(self, circuit_id: str, since: int) -> int | None:
         """The greatest average of a quarter hour from that one on, all phases together."""
+
+    # the history of limits
+    def add_limit_changes(self, changes: Iterable[LimitChange]) -> None:
+        """Oldest first."""
+
+    def limit_page(
+        self,
+        limit: int,
+        cursor: str | None,
+        evse: EvseKey | None,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> Page[LimitChange]:
+        """Newest first; of one EVSE or of all."""
+
+    def drop_limit_changes(self, before: datetime, most: int) -> int:
+        """Forget those of before an instant and what is more than `most`; how many went."""
 
     # alarms, receipts, settings, outbox
     def put_alarm(self, alarm: Alarm) -> None: ...

@@ -24,6 +24,7 @@ from sitecontroller.domain.authorization import (
 )
 from sitecontroller.domain.commands import ResetType
 from sitecontroller.domain.tariff import TariffTerms
+from sitecontroller.domain.topology import ServiceClass
 from sitecontroller.wire import parse_instant
 
 PAGE_ITEMS = 50
@@ -176,6 +177,7 @@ class TokenBody(_Body):
     transactions_max: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = 1
     holder: TokenHolder = TokenHolder.GUEST
     whitelist: Whitelist = Whitelist.ALWAYS
+    service_class: ServiceClass | None = None
 
     def record(self, id_token: str) -> TokenRecord:
         """As the domain keeps it."""
@@ -189,6 +191,7 @@ class TokenBody(_Body):
             transactions_max=self.transactions_max,
             holder=self.holder,
             whitelist=self.whitelist,
+            service_class=self.service_class,
         )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sitecontroller.domain.topology import ServiceClass
+
 
 class IdTokenType(StrEnum):
     """OCPP 2.0.1 IdTokenEnumType."""
@@ -75,7 +77,10 @@ class Whitelist(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """A token the site knows. `transactions_max` None: any number at once."""
+    """A token the site knows. `transactions_max` None: any number at once.
+
+    `service_class` None: that of its group (the token `parent_id_token`), or of the EVSE.
+    """
 
     id_token: str
     type: IdTokenType
@@ -86,6 +91,7 @@ class TokenRecord:
     transactions_max: int | None = 1
     holder: TokenHolder = TokenHolder.GUEST
     whitelist: Whitelist = Whitelist.ALWAYS
+    service_class: ServiceClass | None = None
 
 
 def authorize(record: TokenRecord | None, at: datetime, active_transactions: int) -> Authorization:

@@ -41,6 +41,14 @@ class LimitUnit(StrEnum):
     W = "W"
 
 
+class ServiceClass(StrEnum):
+    """Who is served first when there isn't room for all."""
+
+    VIP = "vip"
+    FLEET = "fleet"
+    NORMAL = "normal"
+
+
 @dataclass(frozen=True, slots=True)
 class PhaseMap:
     """Which site phase each of a station's terminals is wired to.
@@ -76,7 +84,8 @@ class Evse:
     """One outlet that serves one car at a time.
 
     `current_a_max` is the most it can draw from one phase of the grid; `fallback_a` what it may
-    draw for ever when nobody tells it anything: 0 or at least `current_a_min`.
+    draw for ever when nobody tells it anything: 0 or at least `current_a_min`. `guaranteed_a` is
+    what a car here gets before all others, as far as the fuses let: 0 or at least `current_a_min`.
     """
 
     station_id: str
@@ -93,6 +102,8 @@ class Evse:
     weight: float = 1.0
     efficiency: float = 1.0
     connector_type: str = "Type2"
+    service_class: ServiceClass = ServiceClass.NORMAL
+    guaranteed_a: float = 0.0
 
     @property
     def key(self) -> "EvseKey":

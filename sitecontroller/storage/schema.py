@@ -18,6 +18,7 @@ from sitecontroller.domain.metering import ReadingContext, TimeQuality
 from sitecontroller.domain.rating import Price
 from sitecontroller.domain.station import ChargingState, StationBooted
 from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.topology import ServiceClass
 from sitecontroller.domain.transaction import TransactionFlag, TransactionState
 from sitecontroller.storage.types import Code, Energy, Flag, Instant, Json, Scaled, Word
 
@@ -220,9 +221,24 @@ token = _table(
     Column("transactions_max", Integer),
     Column("holder", Word(TokenHolder), nullable=False),
     Column("whitelist", Word(Whitelist), nullable=False),
+    Column("service_class", Word(ServiceClass)),
 )
 Index("token_holder", token.c.holder, token.c.row_id)
 Index("token_whitelist", token.c.whitelist, token.c.row_id)
+
+limit_change = _table(
+    "limit_change",
+    Column("row_id", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("station_id", Text, nullable=False),
+    Column("evse_id", Integer, nullable=False),
+    Column("current_a", Scaled(100), nullable=False),
+    Column("bound_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""What load management allowed an EVSE from an instant on, and why; until its next row."""
+Index("limit_change_at", limit_change.c.at)
+Index("limit_change_of_evse", limit_change.c.station_id, limit_change.c.evse_id, limit_change.c.at)
 
 tariff = _table(
     "tariff",

@@ -10,6 +10,7 @@ from sitecontroller import ports
 from sitecontroller.domain.metering import TimeQuality
 from sitecontroller.storage.kept_rows import KeptRows
 from sitecontroller.storage.ledger_rows import LedgerRows
+from sitecontroller.storage.limit_rows import LimitRows
 from sitecontroller.storage.quarter_rows import QuarterRows
 from sitecontroller.storage.report_rows import ReportRows
 from sitecontroller.storage.site_rows import SiteRows
@@ -20,7 +21,9 @@ def _good() -> TimeQuality:
     return TimeQuality.GOOD
 
 
-class UnitOfWork(TransactionRows, ReportRows, SiteRows, LedgerRows, KeptRows, QuarterRows):
+class UnitOfWork(
+    TransactionRows, ReportRows, SiteRows, LedgerRows, KeptRows, QuarterRows, LimitRows
+):
     """`ports.UnitOfWork` on SQLite."""
 
     def __init__(
