@@ -184,6 +184,7 @@ async def _face(
         onboarding,
         services.load,
         services.blocks.handlers(),
+        services.blocks.emergency.check,
     )
     billing = BillingService(
         config, store, clock, workshop, receipt_pdf, alarms, publisher, background

@@ -88,13 +88,20 @@ class StationLink(Protocol):
     async def start(
         self, evse_id: int, connector_id: int, id_token: str, remote_start_id: int
     ) -> CallAnswer: ...
-    async def stop(self, station_transaction_id: str) -> CallAnswer: ...
+    async def stop(self, station_transaction_id: str, *, urgent: bool = False) -> CallAnswer:
+        """`urgent`: an emergency stop, before everything else that waits."""
+
     async def unlock(self, evse_id: int, connector_id: int) -> CallAnswer: ...
     async def reset(self, reset_type: ResetType) -> CallAnswer: ...
     async def change_availability(
-        self, evse_id: int | None, *, operative: bool, connector_id: int | None = None
+        self,
+        evse_id: int | None,
+        *,
+        operative: bool,
+        connector_id: int | None = None,
+        urgent: bool = False,
     ) -> CallAnswer:
-        """The whole station, an EVSE, or (2.x) one of its connectors."""
+        """The whole station, an EVSE, or (2.x) one of its connectors; `urgent` as in `stop`."""
 
     async def trigger(self, message: str, evse_id: int | None) -> CallAnswer: ...
     async def get_variables(self, names: tuple[str, ...]) -> CallAnswer: ...

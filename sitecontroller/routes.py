@@ -17,6 +17,7 @@ from sitecontroller.domain import (
     customer,
     device,
     display,
+    emergency,
     faults,
     grid,
     limit_source,
@@ -255,6 +256,15 @@ QUERIES |= {
     swap.BatterySwapsQuery: QueryRoute(
         f"{_STATION}/battery-swaps", Page[swap.BatterySwap], "smart"
     ),
+}
+
+COMMANDS |= {
+    emergency.TriggerEmergency: CommandRoute("POST", "/v1/emergency", "site"),
+    emergency.ReleaseEmergency: CommandRoute("POST", "/v1/emergency/release", "site"),
+}
+
+QUERIES |= {
+    emergency.EmergencyQuery: QueryRoute("/v1/emergency", emergency.EmergencyView, "site"),
 }
 
 COMMANDS |= {

@@ -11,6 +11,7 @@ from sitecontroller.api.seam import SiteController
 from sitecontroller.domain.events import (
     AlarmChanged,
     CommandFinished,
+    EmergencyChanged,
     Event,
     EvseMeasured,
     LimitsChanged,
@@ -45,6 +46,7 @@ _NEWS = (
     CommandFinished,
     ReservationChanged,
     SiteLimitChanged,
+    EmergencyChanged,
 )
 
 
@@ -88,6 +90,8 @@ class Dirty:
                 self.site = True
             case AlarmChanged():
                 self.ids["alarms"].add(event.alarm.key)
+                self.site = True
+            case EmergencyChanged():
                 self.site = True
             case CommandFinished():
                 pass

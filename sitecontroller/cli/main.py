@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sitecontroller import __version__
-from sitecontroller.cli import firmware, limits, meters, ocpp, run, selfcheck, sites, status, tariff
+from sitecontroller.cli import (
+    emergency,
+    firmware,
+    limits,
+    meters,
+    ocpp,
+    run,
+    selfcheck,
+    sites,
+    status,
+    tariff,
+)
 from sitecontroller.domain.errors import ConfigurationError, ControllerError
 from sitecontroller.domain.limit_source import LimitSource
 from sitecontroller.keeper import UNUSABLE_STATUS
@@ -67,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_meter(commands)
     _add_tariff(commands)
     _add_limit(commands)
+    _add_emergency(commands)
     _add_firmware(commands)
     _add_ocpp(commands)
     _add_status(commands)
@@ -259,6 +271,31 @@ def _add_limit(commands: _Commands) -> None:
     _add_config(clear)
     clear.add_argument("limit_id", metavar="ID", help="as limit list shows it")
     clear.set_defaults(work=limits.withdraw)
+
+
+def _add_emergency(commands: _Commands) -> None:
+    stop = commands.add_parser("emergency", help="the emergency stop: look, trigger, release")
+    actions = stop.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show = actions.add_parser("status", help="whether the site is stopped, and how far it is")
+    _add_config(show)
+    show.set_defaults(work=emergency.show)
+    trigger = actions.add_parser(
+        "trigger",
+        help="stop everything at once",
+        description="Stop all charging at the running controller: 0 A, sessions ended, chargers "
+        "out of service. It holds, over restarts too, until a named person releases it.",
+    )
+    release = actions.add_parser(
+        "release",
+        help="let charging go on",
+        description="Release the emergency stop at the running controller. Refused while a contact "
+        "is open. Sessions that were ended don't go on by themselves.",
+    )
+    for action, work in ((trigger, emergency.trigger), (release, emergency.release)):
+        _add_config(action)
+        action.add_argument("--name", required=True, help="who you are; it is on record")
+        action.add_argument("--reason", required=True, help="why; it is on record")
+        action.set_defaults(work=work)
 
 
 def _add_firmware(commands: _Commands) -> None:

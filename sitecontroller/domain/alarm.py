@@ -42,6 +42,13 @@ ALARMS: dict[str, AlarmDefinition] = {
     row.code: row
     for row in (
         AlarmDefinition(
+            "emergency-stop", _H,
+            "Emergency stop by {by}: {progress}",
+            "Help whoever needs it; when the danger is over, close the contact and release it by "
+            "name: sitecontroller emergency release",
+            "emergency",
+        ),
+        AlarmDefinition(
             "meter-stale", _H,
             "Meter {meter} has been silent for {age_s} s; chargers are held back",
             "Check the meter's power and its network or bus cable",

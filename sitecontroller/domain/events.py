@@ -6,6 +6,7 @@ from datetime import datetime
 from sitecontroller.domain.alarm import Alarm
 from sitecontroller.domain.authorization import AuthorizationStatus
 from sitecontroller.domain.commands import CommandResult
+from sitecontroller.domain.emergency import EmergencyStop
 from sitecontroller.domain.limit_source import SiteLimit
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.reservation import ReservationView
@@ -132,6 +133,15 @@ class SiteLimitChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class EmergencyChanged:
+    """The emergency stop was triggered, or (`active` False) released; `by` whom or what."""
+
+    stop: EmergencyStop
+    active: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChargingNeedsTold:
     """A car said what it needs; load management may plan with it."""
 
@@ -183,6 +193,7 @@ Event = (
     | ReservationChanged
     | LimitsChanged
     | SiteLimitChanged
+    | EmergencyChanged
     | ChargingNeedsTold
     | PriorityChanged
     | BatterySwapped

@@ -226,6 +226,8 @@ class SiteView:
     commissioning_until: datetime | None
     new_stations: tuple[NewStationView, ...]
     clock_quality: TimeQuality = TimeQuality.GOOD
+    emergency: str | None = None
+    """The emergency stop that holds, in words; None: none does."""
 
 
 @dataclass(frozen=True, slots=True)

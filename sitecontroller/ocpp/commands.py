@@ -1,13 +1,15 @@
 """What we have to say to one station: one CALL at a time, the urgent first, each with a deadline.
 
-Safety limits go before stops, those before what an attendant asks, housekeeping last, paced and
-backed off after time-outs. A newer command with the same key takes the place of one still waiting
-(Q50), so a superseded limit never leaves. On connection loss everything fails at once.
+What an emergency stop has to say goes first, then safety limits, stops, what an attendant asks, and
+housekeeping last, paced and backed off after time-outs. A newer command with the same key takes the
+place of one still waiting (Q50), so a superseded limit never leaves. On connection loss everything
+fails at once.
 
 OCPP-J allows one outstanding CALL (1.6: 4.1.1; 2.0.1 part 4: 4.1.1). A reduction must not wait for
 a station that chews on a log upload, so after `STALL_S` without an answer the outstanding call
 counts as timed out for the *order* of things: a safety limit is sent, while the late answer is
-still taken. Nothing but safety limits may do that, each after `STALL_S` of its own.
+still taken. Nothing but safety limits may do that, each after `STALL_S` of its own, and what an
+emergency stop has to say, after `EMERGENCY_STALL_S`.
 """
 
 import asyncio
@@ -21,6 +23,8 @@ from sitecontroller.domain.errors import CallRefused, CallTimeout, ConnectionLos
 from sitecontroller.ports import LimitSuperseded
 
 STALL_S = 3.0
+EMERGENCY_STALL_S = 0.5
+"""A station with two cars is told everything within 3 s, even if it answers nothing (S10)."""
 OUTSTANDING_MAX = 8
 WAITING_MAX = 64
 """Per priority; more would only time out."""
@@ -34,10 +38,11 @@ BACK_OFF_MAX_S = 60.0
 class Priority(IntEnum):
     """Which waiting command goes first; lower is sooner."""
 
-    SAFETY = 0
-    STOP = 1
-    ATTENDANT = 2
-    HOUSEKEEPING = 3
+    EMERGENCY = 0
+    SAFETY = 1
+    STOP = 2
+    ATTENDANT = 3
+    HOUSEKEEPING = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -211,9 +216,12 @@ class CommandQueue:
         """Seconds until this command may go; None: not before an answer or a time-out."""
         now_s = self._loop.time()
         if self._outstanding:
-            if command.priority is not Priority.SAFETY or len(self._outstanding) == OUTSTANDING_MAX:
+            if command.priority > Priority.SAFETY or len(self._outstanding) == OUTSTANDING_MAX:
                 return None
-            return max(c.sent_s or 0.0 for c in self._outstanding.values()) + STALL_S - now_s
+            others = self._outstanding.values()
+            in_emergency = Priority.EMERGENCY in (command.priority, *(c.priority for c in others))
+            stall_s = EMERGENCY_STALL_S if in_emergency else STALL_S
+            return max(c.sent_s or 0.0 for c in others) + stall_s - now_s
         if command.priority is Priority.HOUSEKEEPING:
             return self._quiet_until_s - now_s
         return 0.0

@@ -392,7 +392,7 @@ class StationDialect(StationLink):
 
     def _deadline_s(self, priority: Priority) -> float:
         ours_s = self.services.settings.call_timeout_s
-        if priority is Priority.SAFETY:
+        if priority <= Priority.SAFETY:
             return min(SAFETY_DEADLINE_S, ours_s)
         if priority is Priority.HOUSEKEEPING:
             return min(HOUSEKEEPING_DEADLINE_S, ours_s)

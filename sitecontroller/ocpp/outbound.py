@@ -63,7 +63,12 @@ class OutboundDialect(StationDialect):
         raise NotImplementedError
 
     async def _change_availability(
-        self, evse_id: int | None, *, operative: bool, connector_id: int | None = None
+        self,
+        evse_id: int | None,
+        *,
+        operative: bool,
+        connector_id: int | None = None,
+        priority: Priority = Priority.ATTENDANT,
     ) -> CallAnswer:
         raise NotImplementedError
 
@@ -111,16 +116,22 @@ class OutboundDialect(StationDialect):
         return (await self._write(name, value, Priority.HOUSEKEEPING)).accepted
 
     async def change_availability(
-        self, evse_id: int | None, *, operative: bool, connector_id: int | None = None
+        self,
+        evse_id: int | None,
+        *,
+        operative: bool,
+        connector_id: int | None = None,
+        urgent: bool = False,
     ) -> CallAnswer:
         """One EVSE or all; where the station refuses the whole, each by itself (Q55)."""
+        priority = Priority.EMERGENCY if urgent else Priority.ATTENDANT
         answer = await self._change_availability(
-            evse_id, operative=operative, connector_id=connector_id
+            evse_id, operative=operative, connector_id=connector_id, priority=priority
         )
         if evse_id is not None or answer.accepted:
             return answer
         answers = [
-            await self._change_availability(evse.evse_id, operative=operative)
+            await self._change_availability(evse.evse_id, operative=operative, priority=priority)
             for evse in self.evses
         ]
         refused = [single for single in answers if not single.accepted]

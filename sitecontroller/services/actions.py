@@ -66,7 +66,8 @@ class Load(Protocol):
 
 
 class ActionService:
-    """Executes commands; `result` tells later what became of one."""
+    """Executes commands; `result` tells later what became of one. `check` raises what now stands
+    against a command."""
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class ActionService:
         onboarding: Onboarding,
         load: Load,
         handlers: Mapping[type[Command], Handler] | None = None,
+        check: Callable[[Command], None] = lambda command: None,
     ) -> None:
         self._store = desk.store
         self._clock = desk.clock
@@ -84,6 +86,7 @@ class ActionService:
         self._link = desk.link
         self._onboarding = onboarding
         self._stations = desk.stations
+        self._check = check
         self._load = load
         self._readings = DeviceReadings(desk)
         self.log = CommandLog()
@@ -140,6 +143,7 @@ class ActionService:
         handler = self._handlers[type(command)]
         log.info("command %s: %s", command_id, type(command).__name__)
         try:
+            self._check(command)
             result = await handler(command, command_id)
         except ControllerError as error:
             log.warning("command %s: %s", command_id, error.detail)

@@ -17,6 +17,7 @@ from sitecontroller.domain.topology import Topology
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.ports import Clock, Store, UnitOfWork
 from sitecontroller.publisher import Publisher
+from sitecontroller.services.emergency_rows import unless_stopped
 from sitecontroller.services.reservation_rows import unless_reserved
 
 
@@ -69,6 +70,7 @@ def _authorize_to_begin(
         return authorization
     if any(in_group(item, authorization) for item in tx.open_transactions(station_id)):
         return may_stop(authorization)
+    authorization = unless_stopped(tx, authorization, at)
     return unless_reserved(tx, authorization, station_id, None, id_token, at, evse_ids)
 
 

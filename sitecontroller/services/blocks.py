@@ -12,6 +12,7 @@ from sitecontroller.services.customers import Customers
 from sitecontroller.services.desk import Answerer, BlockService, Desk, Handler
 from sitecontroller.services.device_models import DeviceModels
 from sitecontroller.services.displays import Displays
+from sitecontroller.services.emergency import Emergency
 from sitecontroller.services.faults import Faults
 from sitecontroller.services.files import Files
 from sitecontroller.services.load.sources import LimitSources
@@ -27,6 +28,7 @@ from sitecontroller.services.transaction_check import TransactionCheck
 class Blocks:
     """Each service once."""
 
+    emergency: Emergency
     files: Files
     security: Security
     local_lists: LocalLists
@@ -59,6 +61,7 @@ class Blocks:
 async def make_blocks(desk: Desk) -> Blocks:
     """Make them and let them take up what the database knows."""
     blocks = Blocks(
+        emergency=Emergency(desk),
         files=Files(desk),
         security=Security(desk),
         local_lists=LocalLists(desk),

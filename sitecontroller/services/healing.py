@@ -105,7 +105,8 @@ class Treatment:
     # before a step
 
     def _may_begin(self) -> bool:
-        return self._record.may_begin(self.healing.station_id)
+        stop = self._desk.alarms.get("emergency-stop:site")
+        return (stop is None or not stop.active) and self._record.may_begin(self.healing.station_id)
 
     async def _free(self, step: HealingStep) -> bool:
         """Wait until the step disturbs nobody; False: that did not come about."""

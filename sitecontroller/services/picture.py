@@ -47,6 +47,7 @@ class Picture:
         self._metering = services.metering
         self._load = services.load
         self._alarms = services.alarms
+        self._emergency = services.blocks.emergency
         self._version = version
         self._started_at = self._clock.now()
         self._root_id = self._topology.root().circuit_id
@@ -100,7 +101,12 @@ class Picture:
             fail_safe=self._load.fail_safe,
             commissioning_until=_still(self._stations.commissioning_until, now),
             new_stations=self._stations.new_stations(),
+            emergency=self._emergency_words(),
         )
+
+    def _emergency_words(self) -> str | None:
+        stop = self._emergency.stop
+        return None if stop is None else f"emergency stop by {stop.triggered_by}"
 
     def station(self, station_id: str) -> StationView | None:
         """One station."""

@@ -26,6 +26,7 @@ from sitecontroller.domain.transaction import (
 )
 from sitecontroller.ports import UnitOfWork
 from sitecontroller.services.authorization import authorize_at, in_group, may_stop
+from sitecontroller.services.emergency_rows import unless_stopped
 from sitecontroller.services.reservation_rows import unless_reserved, use_reservation
 from sitecontroller.services.transaction_figures import (
     SEQ_NO_MISSING_MAX,
@@ -237,7 +238,7 @@ def _start_authorization(tx: UnitOfWork, report: TransactionStarted) -> Authoriz
     at = _judged_at(report)
     return unless_reserved(
         tx,
-        authorize_at(tx, None, report.id_token, at),
+        unless_stopped(tx, authorize_at(tx, None, report.id_token, at), at),
         report.station_id,
         report.evse_id,
         report.id_token,

@@ -250,10 +250,11 @@ class Station16(OutboundDialect):
             self._note_remote_start(evse_id, remote_start_id, card)
         return answer
 
-    async def stop(self, station_transaction_id: str) -> CallAnswer:
+    async def stop(self, station_transaction_id: str, *, urgent: bool = False) -> CallAnswer:
         """End a transaction by the id we gave it."""
         payload = {"transactionId": transaction_number(station_transaction_id)}
-        return await self.say("RemoteStopTransaction", payload, priority=Priority.STOP)
+        priority = Priority.EMERGENCY if urgent else Priority.STOP
+        return await self.say("RemoteStopTransaction", payload, priority=priority)
 
     async def unlock(self, evse_id: int, connector_id: int) -> CallAnswer:
         """Release the cable."""
@@ -267,12 +268,19 @@ class Station16(OutboundDialect):
         )
 
     async def _change_availability(
-        self, evse_id: int | None, *, operative: bool, connector_id: int | None = None
+        self,
+        evse_id: int | None,
+        *,
+        operative: bool,
+        connector_id: int | None = None,
+        priority: Priority = Priority.ATTENDANT,
     ) -> CallAnswer:
         """An EVSE has one connector here."""
         kind = "Operative" if operative else "Inoperative"
         payload = {"connectorId": evse_id or 0, "type": kind}
-        return await self.say("ChangeAvailability", payload, accepted=ACCEPTED_OR_LATER)
+        return await self.say(
+            "ChangeAvailability", payload, accepted=ACCEPTED_OR_LATER, priority=priority
+        )
 
     async def _trigger(self, message: str, evse_id: int | None, priority: Priority) -> CallAnswer:
         if message == "SignChargingStationCertificate":

@@ -308,10 +308,11 @@ class Station201(OutboundDialect):
             payload["chargingProfile"] = self._profile_payload(evse_id, profile)["chargingProfile"]
         return await self.say(self.START, payload)
 
-    async def stop(self, station_transaction_id: str) -> CallAnswer:
+    async def stop(self, station_transaction_id: str, *, urgent: bool = False) -> CallAnswer:
         """End a transaction by the station's id of it."""
         payload = {"transactionId": station_transaction_id}
-        return await self.say("RequestStopTransaction", payload, priority=Priority.STOP)
+        priority = Priority.EMERGENCY if urgent else Priority.STOP
+        return await self.say("RequestStopTransaction", payload, priority=priority)
 
     async def unlock(self, evse_id: int, connector_id: int) -> CallAnswer:
         """Release the cable."""
@@ -324,14 +325,21 @@ class Station201(OutboundDialect):
         return await self.say("Reset", {"type": reset_type.value}, accepted=accepted)
 
     async def _change_availability(
-        self, evse_id: int | None, *, operative: bool, connector_id: int | None = None
+        self,
+        evse_id: int | None,
+        *,
+        operative: bool,
+        connector_id: int | None = None,
+        priority: Priority = Priority.ATTENDANT,
     ) -> CallAnswer:
         payload: Answer = {"operationalStatus": "Operative" if operative else "Inoperative"}
         if evse_id is not None:
             payload["evse"] = {"id": evse_id}
         if evse_id is not None and connector_id is not None:
             payload["evse"]["connectorId"] = connector_id
-        return await self.say("ChangeAvailability", payload, accepted=ACCEPTED_OR_LATER)
+        return await self.say(
+            "ChangeAvailability", payload, accepted=ACCEPTED_OR_LATER, priority=priority
+        )
 
     async def _trigger(self, message: str, evse_id: int | None, priority: Priority) -> CallAnswer:
         payload: Answer = {"requestedMessage": message}

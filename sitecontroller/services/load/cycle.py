@@ -107,7 +107,8 @@ class Cycle:
         self.started = self.started or may_start(
             self._circuits, self._controls.values(), self._state.timing, self._state.began_s, now_s
         )
-        snapshot = self._freeze(now_s) if self.started else None
+        must_decide = self.started or self._state.shedding
+        snapshot = self._freeze(now_s) if must_decide else None
         yield tuple(orders)
         orders = [] if snapshot is None else self._decide(snapshot, now_s)
         orders += self._answers.asks()
@@ -179,14 +180,8 @@ class Cycle:
         return self.snapshot
 
     def _decide(self, snapshot: Snapshot, now_s: float) -> list[Order]:
-        allocations = allocate(snapshot)
-        blind = {id_ for id_ in self._circuits.by_id if self._circuits.sight(id_) is Sight.BLIND}
-        self._targets = {
-            key: self._blind_limit(key, allocation)
-            if blind and self._controls[key].evse.circuit_id in blind
-            else Limit(allocation.current_a, allocation.reason, allocation.bound_by)
-            for key, allocation in allocations.by_key.items()
-        }
+        self._targets = self._shared(snapshot) if self.started else {}
+        self._targets |= self._state.shedding.targets(self._controls.values())
         decisions = Pass(
             snapshot,
             self._controls,
@@ -206,6 +201,16 @@ class Cycle:
             if control.transaction is not None and control.online and not control.catching_up:
                 orders += watch(control, self._alarms, self._state.timing, now_s)
         return orders
+
+    def _shared(self, snapshot: Snapshot) -> dict[EvseKey, Limit]:
+        """What each EVSE that can be told something should have."""
+        blind = {id_ for id_ in self._circuits.by_id if self._circuits.sight(id_) is Sight.BLIND}
+        return {
+            key: self._blind_limit(key, allocation)
+            if blind and self._controls[key].evse.circuit_id in blind
+            else Limit(allocation.current_a, allocation.reason, allocation.bound_by)
+            for key, allocation in allocate(snapshot).by_key.items()
+        }
 
     def _would_raise(self, change: Change, now_s: float) -> bool:
         """Then an increase that never left is taken back, and the next cycle decides."""

@@ -145,6 +145,16 @@ class LoadService:
         self._state.limits.replace(standing)
         self._pace.ask()
 
+    def shed(self, by: str, circuit_id: str, words: str) -> None:
+        """Hold all below a circuit at 0 A, at once and whatever else is decided or known."""
+        self._state.shedding.hold(by, circuit_id, words)
+        self._pace.ask(overloaded=True)
+
+    def end_shedding(self, by: str) -> None:
+        """Let what `by` held share again."""
+        self._state.shedding.let_go(by)
+        self._pace.ask()
+
     def tell_again(self, key: EvseKey) -> None:
         """The limit is to be sent once more, soon: the station may not have taken it."""
         if self.told_a(key) is not None:

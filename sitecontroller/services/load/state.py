@@ -9,6 +9,7 @@ from sitecontroller.ports import Clock
 from sitecontroller.services.load.circuits import Circuits
 from sitecontroller.services.load.evse import EvseControl, Timing, unknown_exposure
 from sitecontroller.services.load.limits import SiteLimits
+from sitecontroller.services.load.shedding import Shedding
 
 LEASE_UNCERTAINTY_S = 12.0
 """How much later than planned a lease may end: the station's clock and the message's way."""
@@ -30,6 +31,7 @@ class LoadState:
     """The EVSEs under each circuit."""
     circuits: Circuits
     limits: SiteLimits
+    shedding: Shedding
 
 
 def unknown_state(
@@ -67,4 +69,5 @@ def unknown_state(
         },
         circuits,
         SiteLimits(topology, circuits, controls),
+        Shedding(circuits.up),
     )
