@@ -8,6 +8,7 @@ from sitecontroller.config.ocpp import (
     PlugAndChargeSettings,
     SecuritySettings,
 )
+from sitecontroller.config.planning import PlanningSettings
 from sitecontroller.config.site import ApiSettings, SiteConfig, load_config, parse_config
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LoadSettings",
     "OcppSettings",
     "OfflineSettings",
+    "PlanningSettings",
     "PlugAndChargeSettings",
     "SecuritySettings",
     "SiteConfig",

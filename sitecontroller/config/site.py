@@ -18,6 +18,7 @@ from sitecontroller.config.ocpp import (
     read_ocpp,
     read_plug_and_charge,
 )
+from sitecontroller.config.planning import PlanningSettings, read_planning
 from sitecontroller.config.table import Reader, Table
 from sitecontroller.config.topology import read_topology
 from sitecontroller.domain.errors import ConfigurationError
@@ -52,6 +53,7 @@ class SiteConfig:
     load: LoadSettings
     files: FileSettings
     plug_and_charge: PlugAndChargeSettings
+    planning: PlanningSettings
 
     @property
     def organization(self) -> str:
@@ -104,6 +106,7 @@ def parse_config(data: dict[str, Any], *, base_dir: Path, name: str = "site.toml
         load=read_load(root.table("load")),
         files=read_files(root.table("files")),
         plug_and_charge=read_plug_and_charge(root.table("plug_and_charge")),
+        planning=read_planning(root.table("planning"), base_dir),
     )
     root.no_more()
     if config.ocpp.offline.before_asking:

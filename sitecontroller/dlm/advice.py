@@ -1,8 +1,9 @@
 """A plan's advice to the cycle: for each EVSE the most it should be given now, and why.
 
 Advice only lowers what an EVSE is given, within the cycle's rules, and never below what it is
-guaranteed. It is not followed once it is `AGE_S_MAX` old, for a car that would then have less than `SLACK_S` to spare before it leaves, and
-for one whose departure nobody told, unless the plan says by when it is to be served.
+guaranteed. It is not followed once it is `AGE_S_MAX` old, for a car that would then have less than
+`SLACK_S` to spare before it leaves, and for one whose departure nobody told, unless the plan says
+by when it is to be served.
 """
 
 from collections.abc import Mapping

@@ -5,10 +5,12 @@ A plan or a forecast takes longer than the controller's loop may be held: it bel
 workshop's process.
 """
 
+from sitecontroller.domain.planning import PricePeriod
 from sitecontroller.planning.forecast import Accuracy, Forecast, Quantiles, learn
 from sitecontroller.planning.plan import plan
-from sitecontroller.planning.prices import DayAheadPrices, PricePeriod, read_prices
+from sitecontroller.planning.prices import DayAheadPrices, checked_prices, read_prices
 from sitecontroller.planning.problem import CircuitRoom, Plan, PlannedCharge, Problem, Solver, Stay
+from sitecontroller.planning.rule import by_rule
 
 __all__ = [
     "Accuracy",
@@ -22,6 +24,8 @@ __all__ = [
     "Quantiles",
     "Solver",
     "Stay",
+    "by_rule",
+    "checked_prices",
     "learn",
     "plan",
     "read_prices",

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -19,6 +19,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sitecontroller.domain.errors import FieldError, InvalidInput
+from sitecontroller.domain.planning import PricePeriod
 
 QUARTER_HOUR = timedelta(minutes=15)
 LENGTHS = (QUARTER_HOUR, timedelta(hours=1))
@@ -38,15 +39,6 @@ END = ("end", "end_at", "end_timestamp", "ends_at", "endsat")
 PRICE = ("price", "marketprice", "value")
 UNIT = re.compile(r"(?<![a-z])([a-z]{3}|€|ct)\s*(?:/|_per_|_| per )\s*([mk])wh", re.IGNORECASE)
 CENT_PER_KWH = Decimal("0.01")
-
-
-@dataclass(frozen=True, slots=True)
-class PricePeriod:
-    """What a kWh costs from `start_at` until `end_at`, in the currency of its `DayAheadPrices`."""
-
-    start_at: datetime
-    end_at: datetime
-    per_kwh: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +101,36 @@ def read_prices(text: str, *, currency: str, zone: ZoneInfo) -> DayAheadPrices:
     if faults:
         raise _invalid(faults)
     return DayAheadPrices(currency, _joined(read))
+
+
+def checked_prices(periods: Sequence[PricePeriod], currency: str) -> DayAheadPrices:
+    """Periods that somebody gave, as whole as those of a file. Raises `InvalidInput`."""
+    faults: list[FieldError] = []
+    before: PricePeriod | None = None
+    for number, period in enumerate(periods):
+        fault = _unfit(period) or _misfit(period, before)
+        if fault:
+            faults.append(FieldError(f"periods.{number}", fault))
+            break
+        before = period
+    if not periods:
+        faults.append(FieldError("periods", "it has no prices; it needs one period at least"))
+    if len(periods) > ROWS_MAX:
+        faults.append(FieldError("periods", f"more than {ROWS_MAX}; give it a year at most"))
+    if faults:
+        raise _invalid(faults)
+    return DayAheadPrices(currency, tuple(periods))
+
+
+def _unfit(period: PricePeriod) -> str:
+    """What is wrong with a period by itself; empty if nothing is."""
+    if period.start_at.tzinfo is None or period.end_at.tzinfo is None:
+        return "its times name no time zone; write 2026-03-29T14:15:00Z"
+    if period.start_at.timestamp() % QUARTER_HOUR.total_seconds():
+        return f"{_utc(period.start_at)} is no full quarter hour"
+    if not (period.per_kwh.is_finite() and abs(period.per_kwh) <= PER_KWH_MAX):
+        return f"'{period.per_kwh}' is no price; write a number such as 0.0874"
+    return ""
 
 
 def _joined(
