@@ -46,6 +46,7 @@ from sitecontroller.services.onboarding import Onboarding
 from sitecontroller.services.picture import Picture
 from sitecontroller.services.tariffs import TariffService
 from sitecontroller.services.trust import Trust
+from sitecontroller.signals.sources import sources_of
 from sitecontroller.statedir import StateDir
 from sitecontroller.storage.journal import FrameJournal
 from sitecontroller.storage.store import Store
@@ -229,6 +230,8 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     await services.blocks.files.open(files)
     supervisor.keep("files", services.blocks.files.run)
     supervisor.keep("security", services.blocks.security.run)
+    supervisor.keep("planning", services.blocks.planning.run)
+    _keep_limit_sources(supervisor, config, services)
 
     time_zone = ZoneInfo(config.time_zone)
     ocpp = OcppServer(
@@ -254,6 +257,15 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     nearby = "127.0.0.1" if config.ocpp.host in EVERYWHERE else config.ocpp.host
     site.state_dir.announce(api_url=site.api_url, ocpp_url=f"ws://{nearby}:{site.ocpp_port}/ocpp")
     parts.callback(site.state_dir.withdraw)
+
+
+def _keep_limit_sources(supervisor: Supervisor, config: SiteConfig, services: SiteServices) -> None:
+    if not config.limit_sources:
+        return
+    signals = services.blocks.limit_signals
+    supervisor.keep("limit sources", signals.run)
+    for source_id, work in sources_of(config, services.clock, signals):
+        supervisor.keep(f"limit source {source_id}", work)
 
 
 async def _save_counts(services: SiteServices) -> None:

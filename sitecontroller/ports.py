@@ -15,6 +15,7 @@ from sitecontroller.domain.authorization import TokenHolder, TokenRecord
 from sitecontroller.domain.commands import ResetType, StationRequest
 from sitecontroller.domain.files import TransferScheme
 from sitecontroller.domain.limit_history import LimitChange
+from sitecontroller.domain.limit_signal import Said
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import OcppVersion, StationBooted
 from sitecontroller.domain.tariff import Tariff
@@ -158,6 +159,19 @@ class StationLink(Protocol):
 
 class LimitSuperseded(Exception):
     """A newer limit took this one's place before it was sent."""
+
+
+class SignalListener(Protocol):
+    """Who hears what sources of limits say: the service that watches them."""
+
+    def told(self, source_id: str, said: Said, *, heartbeat: bool = True) -> None:
+        """All that limits now and later; nothing: unlimited. `heartbeat`: this is one too."""
+
+    def alive(self, source_id: str) -> None:
+        """A heartbeat that says nothing else."""
+
+    def failed(self, source_id: str, why: str) -> None:
+        """Not reached, or not understood."""
 
 
 class SiteMeter(Protocol):

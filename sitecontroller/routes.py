@@ -20,6 +20,7 @@ from sitecontroller.domain import (
     emergency,
     faults,
     grid,
+    limit_signal,
     limit_source,
     local_list,
     monitoring,
@@ -275,6 +276,9 @@ COMMANDS |= {
 QUERIES |= {
     limit_source.SiteLimitsQuery: QueryRoute(
         "/v1/site-limits", Page[limit_source.SiteLimitView], "site"
+    ),
+    limit_signal.LimitSourcesQuery: QueryRoute(
+        "/v1/limit-sources", Page[limit_signal.LimitSourceView], "site"
     ),
     limit_source.SiteLimitQuery: QueryRoute(
         "/v1/site-limits/{limit_id}", limit_source.SiteLimitView, "site"

@@ -1,6 +1,13 @@
 """`site.toml`: what an electrician fixes. A file for each family of sections, `site` for all."""
 
 from sitecontroller.config.files import FileSettings
+from sitecontroller.config.limit_sources import (
+    HttpSignal,
+    LimitSourceSettings,
+    Reading,
+    Secret,
+    WindowsSignal,
+)
 from sitecontroller.config.load import LoadSettings
 from sitecontroller.config.ocpp import (
     OcppSettings,
@@ -14,13 +21,18 @@ from sitecontroller.config.site import ApiSettings, SiteConfig, load_config, par
 __all__ = [
     "ApiSettings",
     "FileSettings",
+    "HttpSignal",
+    "LimitSourceSettings",
     "LoadSettings",
     "OcppSettings",
     "OfflineSettings",
     "PlanningSettings",
     "PlugAndChargeSettings",
+    "Reading",
+    "Secret",
     "SecuritySettings",
     "SiteConfig",
+    "WindowsSignal",
     "load_config",
     "parse_config",
 ]

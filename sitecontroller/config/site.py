@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sitecontroller.config.files import FileSettings, read_files
+from sitecontroller.config.limit_sources import LimitSourceSettings, read_limit_sources
 from sitecontroller.config.load import LoadSettings, read_load
 from sitecontroller.config.ocpp import (
     OcppSettings,
@@ -54,6 +55,7 @@ class SiteConfig:
     files: FileSettings
     plug_and_charge: PlugAndChargeSettings
     planning: PlanningSettings
+    limit_sources: tuple[LimitSourceSettings, ...] = ()
 
     @property
     def organization(self) -> str:
@@ -91,6 +93,7 @@ def parse_config(data: dict[str, Any], *, base_dir: Path, name: str = "site.toml
         reader.fault(
             "site.time_zone", f"'{time_zone}' is no time zone; write one like Europe/Berlin"
         )
+    topology = read_topology(root, reader)
     config = SiteConfig(
         site_id=site.text("id", "SITE"),
         name=site.text("name", "Site"),
@@ -100,13 +103,14 @@ def parse_config(data: dict[str, Any], *, base_dir: Path, name: str = "site.toml
         evse_prefix=site.text("evse_prefix", "DE*ABC*E"),
         demo=site.flag("demo", default=False),
         state_dir=(base_dir / site.text("state_dir", "state")).resolve(),
-        topology=read_topology(root, reader),
+        topology=topology,
         ocpp=read_ocpp(root.table("ocpp"), base_dir),
         api=_api(root.table("api")),
         load=read_load(root.table("load")),
         files=read_files(root.table("files")),
         plug_and_charge=read_plug_and_charge(root.table("plug_and_charge")),
         planning=read_planning(root.table("planning"), base_dir),
+        limit_sources=read_limit_sources(root, topology, base_dir),
     )
     root.no_more()
     if config.ocpp.offline.before_asking:

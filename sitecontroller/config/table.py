@@ -40,6 +40,9 @@ class Table:
     def peek(self, key: str) -> str:
         return str(self._data.get(key, ""))
 
+    def has(self, key: str) -> bool:
+        return key in self._data
+
     def table(self, key: str) -> "Table":
         value = self._value(key, {})
         if not isinstance(value, dict):

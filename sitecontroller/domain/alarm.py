@@ -120,6 +120,12 @@ ALARMS: dict[str, AlarmDefinition] = {
             "station",
         ),
         AlarmDefinition(
+            "limit-source-silent", _H,
+            "Limit source {source} is silent: {reason}; in force: {holds}",
+            "Check the network and the device or service that sends the limit",
+            "load",
+        ),
+        AlarmDefinition(
             "fallback-unproven", _M,
             "{evse} did not take its safe limit; it counts at its maximum",
             "Check that the charger supports smart charging; restart it from its page",

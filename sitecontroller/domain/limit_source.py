@@ -12,7 +12,13 @@ from enum import StrEnum
 from sitecontroller.domain.commands import Command
 from sitecontroller.domain.errors import FieldError
 from sitecontroller.domain.queries import Query
-from sitecontroller.domain.topology import PHASE_NAMES, UNKNOWN_PHASES, PerPhase, current_of
+from sitecontroller.domain.topology import (
+    HIGHEST_V,
+    PHASE_NAMES,
+    UNKNOWN_PHASES,
+    PerPhase,
+    current_of,
+)
 
 LASTS_MAX = timedelta(days=31)
 """A source that wants its limit for longer says so again."""
@@ -43,6 +49,13 @@ SOURCE_WORDS = {
 }
 
 
+def on_site_clock(at: datetime, now: datetime, time_zone: tzinfo) -> str:
+    """An instant as people on site say it: "18:00", with its date unless it is today."""
+    local = at.astimezone(time_zone)
+    is_today = local.date() == now.astimezone(time_zone).date()
+    return f"{local:%H:%M}" if is_today else f"{local:%Y-%m-%d %H:%M}"
+
+
 @dataclass(frozen=True, slots=True)
 class SiteLimit:
     """The most that may flow through a circuit, all loads counted, or into a group's EVSEs.
@@ -61,10 +74,13 @@ class SiteLimit:
     current_a: PerPhase = UNKNOWN_PHASES
     power_w: float | None = None
     reason: str = ""
+    voltage_v: float = HIGHEST_V
+    """At which `power_w` becomes amperes."""
 
     def allowed_a(self, phase_count: int) -> PerPhase:
         """Per phase of a place with so many phases; None: not limited."""
-        spread_a = None if self.power_w is None else current_of(self.power_w, phase_count)
+        power_w = self.power_w
+        spread_a = None if power_w is None else current_of(power_w, phase_count, self.voltage_v)
         one, two, three = (
             min((a for a in (current_a, spread_a) if a is not None), default=None)
             for current_a in self.current_a
@@ -76,9 +92,7 @@ class SiteLimit:
         text = f"site limit '{SOURCE_WORDS[self.source]}'"
         if self.until is None:
             return text
-        ends = self.until.astimezone(time_zone)
-        is_today = ends.date() == now.astimezone(time_zone).date()
-        return f"{text} until {ends:%H:%M}" if is_today else f"{text} until {ends:%Y-%m-%d %H:%M}"
+        return f"{text} until {on_site_clock(self.until, now, time_zone)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ PerPhase = tuple[float | None, float | None, float | None]
 UNKNOWN_PHASES: PerPhase = (None, None, None)
 
 
-def current_of(power_w: float, phase_count: int) -> float:
-    """Watts as A per phase: P / (253 V × phases). However the load is spread over these phases, the
-    power is no more than P at any voltage up to 253 V."""
-    return power_w / (HIGHEST_V * phase_count)
+def current_of(power_w: float, phase_count: int, voltage_v: float = HIGHEST_V) -> float:
+    """Watts as A per phase: P / (U × phases). However the load is spread over these phases, the
+    power is no more than P at any voltage up to U, by default 253 V."""
+    return power_w / (voltage_v * phase_count)
 
 
 class Supply(StrEnum):

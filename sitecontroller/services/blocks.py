@@ -15,6 +15,7 @@ from sitecontroller.services.displays import Displays
 from sitecontroller.services.emergency import Emergency
 from sitecontroller.services.faults import Faults
 from sitecontroller.services.files import Files
+from sitecontroller.services.load.signals import LimitSignals
 from sitecontroller.services.load.sources import LimitSources
 from sitecontroller.services.local_lists import LocalLists
 from sitecontroller.services.monitoring import Monitoring
@@ -41,6 +42,7 @@ class Blocks:
     faults: Faults
     smart: SmartCharging
     limit_sources: LimitSources
+    limit_signals: LimitSignals
     costs: Costs
     conformance: ConformanceBook
     transaction_check: TransactionCheck
@@ -60,6 +62,7 @@ class Blocks:
 
 async def make_blocks(desk: Desk) -> Blocks:
     """Make them and let them take up what the database knows."""
+    limit_sources = LimitSources(desk)
     blocks = Blocks(
         emergency=Emergency(desk),
         files=Files(desk),
@@ -72,8 +75,8 @@ async def make_blocks(desk: Desk) -> Blocks:
         customers=Customers(desk),
         displays=Displays(desk),
         faults=Faults(desk),
-        smart=SmartCharging(desk),
-        limit_sources=LimitSources(desk),
+        limit_sources=limit_sources,
+        limit_signals=LimitSignals(desk, limit_sources),
         costs=Costs(desk),
         conformance=ConformanceBook(desk),
         transaction_check=TransactionCheck(desk),

@@ -45,9 +45,11 @@ def site_config(
     stations: Sequence[str] = STATIONS,
     files: dict[str, Any] | None = None,
     plug_and_charge: dict[str, Any] | None = None,
+    sections: dict[str, Any] | None = None,
     **ocpp: Any,
 ) -> SiteConfig:
-    """Two stations of two EVSEs each behind one fuse of 63 A, no meter, free ports."""
+    """Two stations of two EVSEs each behind one fuse of 63 A, no meter, free ports; `sections`:
+    more of site.toml."""
     evse = {"current_a_max": 63, "fallback_a": fallback_a}
     return parse_config(
         {
@@ -65,6 +67,7 @@ def site_config(
                 }
                 for station_id in stations
             ],
+            **(sections or {}),
         },
         base_dir=directory,
     )

@@ -60,6 +60,7 @@ class LimitSources:
         self._time_zone = ZoneInfo(desk.config.time_zone)
         self._shelf = Shelf(desk.store, "site-limit", SiteLimit)
         self._standing: dict[str, _Standing] = {}
+        self._by_themselves = frozenset(each.source_id for each in desk.config.limit_sources)
         self._changing = asyncio.Lock()
         """Else an end could drop the row of the limit that has just replaced it."""
         self.handlers: Mapping[type[Command], Handler] = {
@@ -74,17 +75,47 @@ class LimitSources:
     async def load(self) -> None:
         """Take up what stood; what ended meanwhile ends at once."""
         for limit in await self._shelf.all():
-            if self._is_known(limit):
+            if self._is_known(limit) and limit.limit_id not in self._by_themselves:
                 self._stand(limit)
             else:
-                log.warning("site limit %s: its circuit or group is gone", limit.limit_id)
+                log.warning("site limit %s: its place is gone or its id taken", limit.limit_id)
                 await self._shelf.drop(limit.limit_id)
         self._tell_load()
 
+    def keep(self, limit: SiteLimit) -> None:
+        """A source of site.toml limits from now on, until it says otherwise; its `until` is for
+        people. Nothing is stored here: whoever watches the source remembers it."""
+        assert limit.limit_id in self._by_themselves, limit.limit_id
+        known = self._standing.get(limit.limit_id)
+        words = limit.words(self._desk.clock.now(), self._time_zone)
+        self._standing[limit.limit_id] = _Standing(StandingLimit(limit, words, None), None)
+        self._tell_load()
+        if known is None or known.limit != limit:
+            self._desk.publisher.publish(SiteLimitChanged(limit, in_force=True))
+            log.info(
+                "site limit %s: %s place=%s current_a=%s power_w=%s: %s",
+                limit.limit_id,
+                words,
+                limit.group_id or limit.circuit_id,
+                limit.current_a,
+                limit.power_w,
+                limit.reason,
+            )
+
+    def let_go(self, limit_id: str) -> None:
+        """A source of site.toml limits nothing any more."""
+        limit = self._forget(limit_id)
+        if limit is not None:
+            self._tell_load()
+            self._desk.publisher.publish(SiteLimitChanged(limit, in_force=False))
+            log.info("site limit %s: over", limit_id)
+
     async def _set(self, command: SetSiteLimit, command_id: str) -> CommandResult:
+        self._refuse_what_is_a_source(command.limit_id)
         async with self._changing:
             limit = self._checked(command)
-            if limit.limit_id not in self._standing and len(self._standing) >= LIMITS_MAX:
+            by_people = self._standing.keys() - self._by_themselves
+            if limit.limit_id not in self._standing and len(by_people) >= LIMITS_MAX:
                 raise Conflict(
                     f"{LIMITS_MAX} site limits are in force already",
                     remedy="Withdraw one, or replace one by using its id",
@@ -107,10 +138,18 @@ class LimitSources:
         return CommandResult(command_id, CommandState.ACCEPTED, view.warning)
 
     async def _withdraw(self, command: WithdrawSiteLimit, command_id: str) -> CommandResult:
+        self._refuse_what_is_a_source(command.limit_id)
         async with self._changing:
             self._known(command.limit_id)
             await self._end(command.limit_id, "withdrawn")
         return CommandResult(command_id, CommandState.ACCEPTED)
+
+    def _refuse_what_is_a_source(self, limit_id: str) -> None:
+        if limit_id in self._by_themselves:
+            raise Conflict(
+                f"'{limit_id}' is a source in site.toml: people can't change what it says",
+                remedy="Use another id, or change [[limit_sources]] on site",
+            )
 
     def _stand(self, limit: SiteLimit) -> None:
         """From now on it counts, until its end comes."""

@@ -1,0 +1,250 @@
+"""`[[limit_sources]]` of site.toml: what sets site limits by itself, how it is asked, watched."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+
+from sitecontroller.config.table import Table
+from sitecontroller.domain.dimming import guaranteed_w
+from sitecontroller.domain.limit_source import CURRENT_A_MAX, POWER_W_MAX, LimitSource
+from sitecontroller.domain.lpc import HEARTBEAT_LOST_S, LimitValue, Terms
+from sitecontroller.domain.topology import HIGHEST_V, NOMINAL_V, Topology
+from sitecontroller.domain.windows import DAYS, WeeklyWindow
+
+_CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
+_POINTER = r"(/[^/]*)*"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a secret is read each time it is needed: a file, or a variable of the environment."""
+
+    file: Path | None = None
+    variable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one value becomes a limit. `unit` W, kW or A.
+
+    `dimmed`: the value is a switch, and on means this limit.
+    """
+
+    unit: str = "W"
+    dimmed: LimitValue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSignal:
+    """A URL whose JSON is asked for every `poll_s`. Pointers (RFC 6901) None: the usual shape."""
+
+    url: str
+    reading: Reading
+    poll_s: float
+    value: str | None
+    until: str | None
+    token: Secret
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsSignal:
+    """The same limit in weekly windows on the site's clock."""
+
+    windows: tuple[WeeklyWindow, ...]
+    limit: LimitValue
+
+
+Signal = HttpSignal | WindowsSignal
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSourceSettings:
+    """One source; `voltage_v`: at which its watts become amperes."""
+
+    source_id: str
+    kind: str
+    source: LimitSource
+    circuit_id: str | None
+    group_id: str | None
+    terms: Terms
+    voltage_v: float
+    signal: Signal
+
+
+def read_limit_sources(
+    root: Table, topology: Topology, base_dir: Path
+) -> tuple[LimitSourceSettings, ...]:
+    """All of them, in the order of the file; file names count from `base_dir`."""
+    sources: dict[str, LimitSourceSettings] = {}
+    for table in root.tables("limit_sources"):
+        source = _source(table, topology, base_dir)
+        if source is None:
+            continue
+        if source.source_id in sources:
+            table.fault("id", f"'{source.source_id}' is used twice")
+        sources[source.source_id] = source
+    return tuple(sources.values())
+
+
+def _source(table: Table, topology: Topology, base_dir: Path) -> LimitSourceSettings | None:
+    kind = table.text("kind", None, pattern="|".join(_SIGNALS))
+    if kind not in _SIGNALS:
+        return None
+    circuit_id, group_id = _place(table, topology)
+    dimmed = _dimmed(table, topology, group_id)
+    reading = Reading("W", dimmed) if dimmed else Reading()
+    settings = LimitSourceSettings(
+        source_id=table.text("id", None, pattern=r"[A-Za-z0-9_.-]{1,40}"),
+        kind=kind,
+        source=LimitSource(_who(table, kind)),
+        circuit_id=circuit_id,
+        group_id=group_id,
+        terms=_terms(table),
+        voltage_v=table.number(
+            "voltage_v",
+            NOMINAL_V if table.has("minimum_w_each") else HIGHEST_V,
+            low=100,
+            high=HIGHEST_V,
+        ),
+        signal=_SIGNALS[kind](table, reading, base_dir),
+    )
+    table.no_more()
+    return settings
+
+
+def _who(table: Table, kind: str) -> str:
+    usual = LimitSource.TARIFF if kind == "windows" else LimitSource.GRID_OPERATOR
+    who = [each for each in LimitSource if each is not LimitSource.ATTENDANT]
+    return table.text("source", usual, pattern="|".join(who))
+
+
+def _place(table: Table, topology: Topology) -> tuple[str | None, str | None]:
+    circuit_id, group_id = table.optional_text("circuit"), table.optional_text("group")
+    if circuit_id is not None and circuit_id not in topology.circuits:
+        table.fault("circuit", f"no circuit has the id '{circuit_id}'; write one of [[circuits]]")
+    if group_id is not None and group_id not in topology.groups:
+        table.fault("group", f"no group has the id '{group_id}'; write one of [[groups]]")
+    if circuit_id is not None and group_id is not None:
+        table.fault("group", "stands beside circuit: write one of them")
+    if group_id is None and circuit_id is None:
+        mains = [each for each in topology.circuits.values() if each.parent_id is None]
+        circuit_id = mains[0].circuit_id if mains else None
+    return circuit_id, group_id
+
+
+def _dimmed(table: Table, topology: Topology, group_id: str | None) -> LimitValue | None:
+    """What "on" of a switch means; None: the source says values."""
+    named = [key for key in ("dimmed_w", "dimmed_a", "minimum_w_each") if table.has(key)]
+    each_w = table.optional_number("minimum_w_each", low=1, high=POWER_W_MAX)
+    power_w = table.optional_number("dimmed_w", low=0, high=POWER_W_MAX)
+    current_a = table.optional_number("dimmed_a", low=0, high=CURRENT_A_MAX)
+    if len(named) > 1:
+        table.fault(named[1], f"stands beside {named[0]}: write one of them")
+    if each_w is not None:
+        if group_id not in topology.groups:
+            table.fault("minimum_w_each", "is for a group: write group = the controllable outlets")
+            return None
+        power_w = guaranteed_w(len(topology.members(group_id)), each_w)
+    return LimitValue(power_w, current_a) if named else None
+
+
+def _terms(table: Table) -> Terms:
+    failsafe = LimitValue(
+        table.optional_number("failsafe_w", low=0, high=POWER_W_MAX),
+        table.optional_number("failsafe_a", low=0, high=CURRENT_A_MAX),
+    )
+    terms = Terms(
+        table.number("heartbeat_s", HEARTBEAT_LOST_S, low=2, high=86_400),
+        None if failsafe == LimitValue() else failsafe,
+        table.optional_number("failsafe_for_s", low=60, high=31 * 86_400),
+    )
+    if terms.failsafe is None and terms.failsafe_for_s is not None:
+        table.fault("failsafe_for_s", "needs a limit to hold: write failsafe_w or failsafe_a")
+    return terms
+
+
+def _http(table: Table, reading: Reading, base_dir: Path) -> HttpSignal:
+    poll_s = table.number("poll_s", 30.0, low=1, high=3600)
+    _check_pace(table, poll_s)
+    return HttpSignal(
+        url=table.text("url", None, pattern=r"https?://[^\s@]+"),
+        reading=_with_unit(table, reading),
+        poll_s=poll_s,
+        value=table.optional_text("value", pattern=_POINTER),
+        until=table.optional_text("until", pattern=_POINTER),
+        token=_secret(table, "token", base_dir),
+        ca_file=_file(table, "ca_file", base_dir),
+    )
+
+
+def _windows(table: Table, reading: Reading, base_dir: Path) -> WindowsSignal:
+    windows = []
+    for text in table.texts("windows", pattern=r".{1,60}"):
+        window = _window(text)
+        if window is None:
+            table.fault("windows", f"'{text}' is no window: write \"Mo-Fr 17:00-20:00\"")
+        else:
+            windows.append(window)
+    if not table.has("windows"):
+        table.fault("windows", 'is missing: write ["Mo-Fr 17:00-20:00"]')
+    if reading.dimmed is None:
+        table.fault("dimmed_w", "is missing: write the limit in the windows, dimmed_w or dimmed_a")
+    return WindowsSignal(tuple(windows), reading.dimmed or LimitValue())
+
+
+def _window(text: str) -> WeeklyWindow | None:
+    match = re.fullmatch(rf"(\w\w(?:[-,]\w\w)*) {_CLOCK}-{_CLOCK}", text)
+    if match is None:
+        return None
+    days: set[int] = set()
+    for part in match[1].split(","):
+        ends = part.split("-")
+        if len(ends) > 2 or any(day not in DAYS for day in ends):
+            return None
+        first, last = DAYS.index(ends[0]), DAYS.index(ends[-1])
+        days |= {(first + number) % 7 for number in range((last - first) % 7 + 1)}
+    starts, ends_at = time(int(match[2]), int(match[3])), time(int(match[4]), int(match[5]))
+    return WeeklyWindow(frozenset(days), starts, ends_at)
+
+
+def _with_unit(table: Table, reading: Reading) -> Reading:
+    unit = table.text("unit", "W", pattern="W|kW|A")
+    if reading.dimmed is not None and table.has("unit"):
+        table.fault("unit", "is for values; with dimmed_w, dimmed_a or minimum_w_each it is on/off")
+    return Reading(unit, reading.dimmed)
+
+
+def _check_pace(table: Table, poll_s: float) -> None:
+    heartbeat_s = table.number("heartbeat_s", HEARTBEAT_LOST_S, low=2, high=86_400)
+    if poll_s * 2 > heartbeat_s:
+        table.fault("poll_s", f"is at most half of heartbeat_s, {heartbeat_s / 2:g}")
+
+
+def _secret(table: Table, name: str, base_dir: Path) -> Secret:
+    secret = Secret(
+        _file(table, f"{name}_file", base_dir),
+        table.optional_text(f"{name}_env", pattern=r"[A-Za-z_][A-Za-z0-9_]*"),
+    )
+    if secret.file is not None and secret.variable is not None:
+        table.fault(f"{name}_env", f"stands beside {name}_file: write one of them")
+    return secret
+
+
+def _file(table: Table, key: str, base_dir: Path) -> Path | None:
+    """A file that must be there; its name counts from where site.toml is."""
+    name = table.optional_text(key)
+    if name is None:
+        return None
+    path = (base_dir / name).resolve()
+    if not path.is_file():
+        table.fault(key, f"there is no file {path}")
+    return path
+
+
+_SIGNALS: Mapping[str, Callable[[Table, Reading, Path], Signal]] = {
+    "http": _http,
+    "windows": _windows,
+}

@@ -1,0 +1,92 @@
+"""A limit from a URL: asked again and again, JSON in the answer."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+
+from sitecontroller.config import HttpSignal
+from sitecontroller.domain.limit_signal import SaidLimit, SenselessSignal
+from sitecontroller.ports import SignalListener
+from sitecontroller.signals.reading import TEXT_BYTES_MAX, parsed, said_in
+from sitecontroller.signals.secrets import reveal
+
+TIMEOUT_S = 10.0
+
+
+class HttpSource:
+    """Polls for ever; each answer is a heartbeat too."""
+
+    def __init__(self, source_id: str, signal: HttpSignal, listener: SignalListener) -> None:
+        self._source_id, self._signal, self._listener = source_id, signal, listener
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with connected(self._signal.ca_file) as client:
+            while True:
+                await self.ask(client)
+                await asyncio.sleep(self._signal.poll_s)
+
+    async def ask(self, client: httpx.AsyncClient) -> None:
+        """One question; whatever goes wrong outside is told, not raised."""
+        try:
+            said = await self._said(client)
+        except SenselessSignal as fault:
+            self._listener.failed(self._source_id, str(fault))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            self._listener.failed(self._source_id, unreachable(self._signal.url, error))
+        else:
+            self._listener.told(self._source_id, said)
+
+    async def _said(self, client: httpx.AsyncClient) -> tuple[SaidLimit, ...]:
+        signal, token = self._signal, await reveal(self._signal.token)
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        body = await fetched(client, "GET", signal.url, headers=headers)
+        return said_in(parsed(body), signal.reading, signal.value, signal.until)
+
+
+@contextlib.asynccontextmanager
+async def connected(ca_file: Path | None) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that verifies TLS, follows no redirects and asks no proxy of the environment."""
+    trust = await asyncio.to_thread(ssl.create_default_context, cafile=ca_file)
+    async with httpx.AsyncClient(
+        verify=trust, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
+    ) as client:
+        yield client
+
+
+async def fetched(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    headers: dict[str, str],
+    data: dict[str, str] | None = None,
+    params: dict[str, str] | None = None,
+) -> bytes:
+    """The body of a 200; SenselessSignal for other answers and for more than 64 KiB."""
+    request = client.build_request(method, url, headers=headers, data=data, params=params)
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            answer = await client.send(request, stream=True)
+            try:
+                if answer.status_code != httpx.codes.OK:
+                    raise SenselessSignal(f"{url} answers {answer.status_code}")
+                body = b""
+                async for part in answer.aiter_bytes():
+                    body += part
+                    if len(body) > TEXT_BYTES_MAX:
+                        raise SenselessSignal(f"{url} answers more than {TEXT_BYTES_MAX} bytes")
+            finally:
+                await answer.aclose()
+    except TimeoutError:
+        raise SenselessSignal(f"{url} didn't answer within {TIMEOUT_S:g} s") from None
+    return body
+
+
+def unreachable(url: str, error: Exception) -> str:
+    """In words, without what a URL may hide after its `?`."""
+    return f"{url.partition('?')[0]} can't be reached: {str(error)[:80] or type(error).__name__}"

@@ -1,0 +1,24 @@
+"""Makes the sources that site.toml names."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from zoneinfo import ZoneInfo
+
+from sitecontroller.config import HttpSignal, SiteConfig
+from sitecontroller.ports import Clock, SignalListener
+from sitecontroller.signals.http import HttpSource
+from sitecontroller.signals.windows import WindowsSource
+
+Work = Callable[[], Awaitable[None]]
+
+
+def sources_of(
+    config: SiteConfig, clock: Clock, listener: SignalListener
+) -> Iterator[tuple[str, Work]]:
+    """The id of each and what runs it until cancelled."""
+    for settings in config.limit_sources:
+        source_id, signal = settings.source_id, settings.signal
+        if isinstance(signal, HttpSignal):
+            yield source_id, HttpSource(source_id, signal, listener).run
+        else:
+            zone = ZoneInfo(config.time_zone)
+            yield source_id, WindowsSource(source_id, signal, zone, clock, listener).run
