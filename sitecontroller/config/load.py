@@ -2,22 +2,35 @@
 
 from dataclasses import dataclass
 
+from sitecontroller.config.demand import DemandSettings, read_demand
+from sitecontroller.config.surplus import SurplusSettings, read_surplus
 from sitecontroller.config.table import Table
+from sitecontroller.dlm.policy import POLICIES
+from sitecontroller.dlm.snapshot import EQUAL_SHARE
+from sitecontroller.domain.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """Load management. `lease_s` 120 to 900; `fail_safe` "slow" (fallbacks) or "stop" (0 A)."""
+    """Load management. `lease_s` 120 to 900; `fail_safe` "slow" (fallbacks) or "stop" (0 A);
+    `policy` one of `dlm.policy.POLICIES`."""
 
     lease_s: int = 300
     fail_safe: str = "slow"
     reaction_s: float = 10.0
+    policy: str = EQUAL_SHARE
+    demand: DemandSettings | None = None
+    surplus: SurplusSettings | None = None
 
 
-def read_load(table: Table) -> LoadSettings:
-    """`[load]`."""
+def read_load(table: Table, topology: Topology, time_zone: str) -> LoadSettings:
+    """`[load]`, checked against what it names."""
+    demand, surplus = table.table("demand"), table.table("surplus")
     return LoadSettings(
         lease_s=table.integer("lease_s", 300, low=120, high=900),
         fail_safe=table.text("fail_safe", "slow", pattern="slow|stop"),
         reaction_s=table.number("reaction_s", 10.0, low=2, high=60),
+        policy=table.text("policy", EQUAL_SHARE, pattern="|".join(POLICIES)),
+        demand=read_demand(demand, topology, time_zone) if table.has("demand") else None,
+        surplus=read_surplus(surplus, topology) if table.has("surplus") else None,
     )

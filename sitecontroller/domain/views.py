@@ -99,6 +99,33 @@ class StationView:
 
 
 @dataclass(frozen=True, slots=True)
+class DemandView:
+    """The running window of a peak-demand target: its mean power shall not exceed `target_w`."""
+
+    target_w: float
+    ends_at: datetime
+    energy_wh: float
+    """Imported so far; what wasn't measured counts at its worst."""
+    allowed_w: float
+    """What may flow on average until it ends."""
+    expected_w: float
+    """Its mean power if things go on as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class SurplusView:
+    """What the roof has left over, and who charges from it."""
+
+    group_id: str
+    available_w: float | None
+    """Below 0: so much is missing; None: a meter is silent."""
+    given_w: float
+    """What the group's cars may take together."""
+    charging: int
+    """How many of them may charge."""
+
+
+@dataclass(frozen=True, slots=True)
 class CircuitView:
     """One circuit. `headroom_a` is `cap_a` less the current, per phase."""
 
@@ -121,6 +148,10 @@ class CircuitView:
     """Why the circuit is held at a safe value, in words; None in normal operation."""
     limited_by: str | None = None
     """The site limit in force here and its value, in words; None: only the fuse limits."""
+    demand: DemandView | None = None
+    """The peak-demand window that is counted here; None: none is."""
+    surplus: SurplusView | None = None
+    """The PV surplus that is measured here; None: none is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sitecontroller.dlm.base import BaseLoad, Flows, WorstOfHour, summed
 from sitecontroller.dlm.fallbacks import worst_base_a
-from sitecontroller.dlm.limits import Limit, PhaseLimits, place_name
+from sitecontroller.dlm.limits import Limit, PhaseLimits, place_name, tightest
 from sitecontroller.dlm.snapshot import Amperes, CircuitState
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import (
@@ -53,7 +53,8 @@ class Sample(Protocol):
 class CircuitControl:
     """One circuit. `base_a` is what to count with now; None: never known.
 
-    `own` is its fuse, `held` the smallest of that and the site limits here.
+    `own` is its fuse, `held` the smallest of that and the site limits here. `metered` is what a
+    meter of the site leaves for the mean of some minutes: it needs no margin.
     """
 
     circuit: Circuit
@@ -61,6 +62,7 @@ class CircuitControl:
     period_s: float
     own: PhaseLimits
     held: PhaseLimits
+    metered: PhaseLimits | None = None
     sight: Sight = Sight.GOOD
     age_s: float = 0.0
     base_a: PerPhase = UNKNOWN_PHASES
@@ -71,9 +73,22 @@ class CircuitControl:
 
     @property
     def cap_a(self) -> Amperes:
-        """The fuse or a smaller site limit, less margin."""
+        """The fuse or a smaller site limit, less margin, or what the site's meters leave."""
         one, two, three = (limit.current_a - self.circuit.margin_a for limit in self.held)
+        if self.metered is not None:
+            one_a, two_a, three_a = (limit.current_a for limit in self.metered)
+            return (min(one, one_a), min(two, two_a), min(three, three_a))
         return (one, two, three)
+
+    @property
+    def binding(self) -> PhaseLimits:
+        """Per phase the smallest of all, to be named to people."""
+        return self.held if self.metered is None else tightest(self.held, [self.metered], 0.0)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether more than the fuse limits."""
+        return self.held != self.own or self.metered is not None
 
     @property
     def is_overloaded(self) -> bool:
@@ -125,7 +140,7 @@ class CircuitControl:
         one, two, three = (cap - reserve_a for cap in self.cap_a)
         return CircuitState(
             self.circuit.circuit_id,
-            place_name(self.circuit.name, self.held),
+            place_name(self.circuit.name, self.binding),
             self.circuit.parent_id,
             (one, two, three),
             self.base_a,

@@ -33,6 +33,7 @@ from sitecontroller.services.load.orders import (
     PushFallbacks,
     SetLimit,
 )
+from sitecontroller.services.load.own_meters import OwnMeters
 from sitecontroller.services.load.state import LoadState
 from sitecontroller.services.load.views import (
     Chart,
@@ -68,6 +69,7 @@ class Cycle:
         self._circuits = state.circuits
         self._limits = state.limits
         self._settings = state.settings
+        self._own_meters = OwnMeters(state, metering.meter)
         self._clock = state.clock
         self._fallbacks = fallbacks
         self._dispatcher = dispatcher
@@ -163,7 +165,9 @@ class Cycle:
                 flows[circuit.circuit.circuit_id].append(flow)
         self._limits.hold(now_s)
         samples = {meter_id: self._metering.meter(meter_id) for meter_id in self.meter_ids}
-        self._circuits.measure(samples, flows, self._clock.now(), now_s, self._state.began_s)
+        now = self._clock.now()
+        self._circuits.measure(samples, flows, now, now_s, self._state.began_s)
+        self._own_meters.follow(now, now_s)
 
     def _freeze(self, now_s: float) -> Snapshot:
         """Idle EVSEs that can draw nothing are left out."""
@@ -272,5 +276,10 @@ class Cycle:
         reasons = (fail_safe_reason(control) for control in self._circuits.up(circuit_id))
         fail_safe = next((reason for reason in reasons if reason is not None), None)
         return circuit_view(
-            self._circuits.by_id[circuit_id], self._state.below[circuit_id], now_s, fail_safe
+            self._circuits.by_id[circuit_id],
+            self._state.below[circuit_id],
+            now_s,
+            fail_safe,
+            demand=self._own_meters.demand_view(circuit_id, self._clock.now()),
+            surplus=self._own_meters.surplus_view(circuit_id),
         )

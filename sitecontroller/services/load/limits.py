@@ -45,16 +45,24 @@ class GroupControl:
     phase_count: int
     own: PhaseLimits
     held: PhaseLimits
+    metered: PhaseLimits | None = None
+    """What a meter of the site leaves for it; it bounds no start that is about to be accepted."""
+
+    @property
+    def binding(self) -> PhaseLimits:
+        """Per phase the smallest of all."""
+        return self.held if self.metered is None else tightest(self.held, [self.metered], 0.0)
 
     def state(self) -> GroupState | None:
         """For the allocator; None while nothing limits it. EVSEs are all that counts here, so no
         ripple of a base load needs a reserve."""
-        if all(limit.current_a >= UNLIMITED_A for limit in self.held):
+        binding = self.binding
+        if all(limit.current_a >= UNLIMITED_A for limit in binding):
             return None
-        one, two, three = (limit.current_a for limit in self.held)
+        one, two, three = (limit.current_a for limit in binding)
         return GroupState(
             self.group.group_id,
-            place_name(self.group.name, self.held),
+            place_name(self.group.name, binding),
             (one, two, three),
             frozenset(control.key for control in self.members),
         )
@@ -104,9 +112,7 @@ class SiteLimits:
 
     def binds(self, evse: Evse) -> bool:
         """Whether anything beside fuses limits what an EVSE may draw."""
-        return any(
-            circuit.held != circuit.own for circuit in self._circuits.up(evse.circuit_id)
-        ) or any(
+        return any(circuit.is_limited for circuit in self._circuits.up(evse.circuit_id)) or any(
             evse.key in group.group.members and group.state() is not None for group in self.groups
         )
 

@@ -90,7 +90,7 @@ class StartRoom:
 
     def _waits_in_vain(self, starting: Sequence[EvseControl]) -> bool:
         """A card's answer isn't kept back for room that only the end of a site limit can bring."""
-        limited = (c for c in self._circuits.by_id.values() if c.held != c.own)
+        limited = (c for c in self._circuits.by_id.values() if c.is_limited)
         for circuit in limited:
             below = {control.key for control in self._below[circuit.circuit.circuit_id]}
             needs_a = fallbacks_a(c.evse for c in starting if c.key in below)

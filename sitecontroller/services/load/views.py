@@ -6,7 +6,13 @@ from datetime import datetime
 
 from sitecontroller.dlm.limits import Limit, limited_by
 from sitecontroller.domain.topology import PHASE_NAMES, PHASES, EvseKey, PerPhase
-from sitecontroller.domain.views import CircuitView, LimitView, PhaseSample
+from sitecontroller.domain.views import (
+    CircuitView,
+    DemandView,
+    LimitView,
+    PhaseSample,
+    SurplusView,
+)
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.load.circuits import CircuitControl, Circuits, Sight
 from sitecontroller.services.load.evse import EvseControl
@@ -43,7 +49,13 @@ def limit_view(control: EvseControl, target: Limit | None, now_s: float) -> Limi
 
 
 def circuit_view(
-    control: CircuitControl, below: Iterable[EvseControl], now_s: float, fail_safe: str | None
+    control: CircuitControl,
+    below: Iterable[EvseControl],
+    now_s: float,
+    fail_safe: str | None,
+    *,
+    demand: DemandView | None = None,
+    surplus: SurplusView | None = None,
 ) -> CircuitView:
     """One circuit; where it has no meter its current is the sum of what is known below it."""
     exposure, drawn = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
@@ -77,7 +89,9 @@ def circuit_view(
         measured_at=sample.reading.at if sample else None,
         stale=control.sight is not Sight.GOOD,
         fail_safe=fail_safe,
-        limited_by=limited_by(circuit.name, control.held),
+        limited_by=limited_by(circuit.name, control.binding),
+        demand=demand,
+        surplus=surplus,
     )
 
 
