@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sitecontroller.domain.metering import MeterReading, ReadingContext
@@ -68,6 +67,7 @@ _BOUNDS = {
 }
 _MEASURANDS = {name.casefold(): name for name in _BOUNDS}
 _CONTEXTS = {context.value.casefold(): context for context in ReadingContext}
+_IMPORT_OF = {CURRENT_EXPORT: CURRENT_IMPORT, POWER_EXPORT: POWER_IMPORT}
 _TERMINALS = {
     "l1": 0, "l2": 1, "l3": 2, "l1-n": 0, "l2-n": 1, "l3-n": 2, "l1-l2": None, "l2-l3": None,
     "l3-l1": None, "n": None,
@@ -114,26 +114,29 @@ def read_meter_values(
     readings: list[MeterReading] = []
     for element in _dicts(meter_values):
         time = parse_station_time(element.get("timestamp"), received_at, missing_zone=missing_zone)
-        blank = MeterReading(time.at, time_quality=time.quality)
         sampled = list(_dicts(element.get("sampledValue")))
         samples = [s for item in sampled if (s := _sample(item, out_of_bounds)) is not None]
         signed = {
             _context_of(item.get("context")): text
             for item in sampled
-            if (text := _signed_data(item))
+            if ("format" in item or "signedMeterValue" in item) and (text := _signed_data(item))
         }
         contexts = dict.fromkeys([sample.kind.context for sample in samples] + list(signed))
         for context in contexts:
             of_context = [sample for sample in samples if sample.kind.context is context]
-            reading = _reading(blank, of_context, evse, out_of_bounds)
-            reading = replace(reading, context=context, signed_data=signed.get(context))
-            if reading != replace(blank, context=context):
+            blank = MeterReading(time.at, context=context, time_quality=time.quality)
+            reading = _reading(blank, of_context, signed.get(context), evse, out_of_bounds)
+            if reading != blank:
                 readings.append(reading)
     return readings
 
 
 def _reading(
-    blank: MeterReading, samples: list[_Sample], evse: Evse | None, out_of_bounds: Told
+    blank: MeterReading,
+    samples: list[_Sample],
+    signed_data: str | None,
+    evse: Evse | None,
+    out_of_bounds: Told,
 ) -> MeterReading:
     """Samples of one instant and context, each (measurand, phase) from its best location."""
     found: dict[tuple[str, int | None], _Sample] = {}
@@ -147,8 +150,8 @@ def _reading(
             found = {k: s for k, s in found.items() if k[0] != name or s.kind.location == "inlet"}
     values = {key: sample.value for key, sample in found.items()}
     feeds_in = _less_exports(values)
-    return replace(
-        blank,
+    return MeterReading(
+        blank.at,
         current_a=_currents(values, evse),
         voltage_v=_phases(values, VOLTAGE, evse),
         power_phase_w=_phases(values, POWER_IMPORT, evse),
@@ -158,19 +161,21 @@ def _reading(
         frequency_hz=values.get((FREQUENCY, _TOTAL)),
         current_offered_a=_smallest(values, CURRENT_OFFERED),
         soc_percent=values.get((STATE_OF_CHARGE, _TOTAL)),
+        context=blank.context,
+        time_quality=blank.time_quality,
         feeds_in=feeds_in,
+        signed_data=signed_data,
     )
 
 
 def _less_exports(values: dict[tuple[str, int | None], float]) -> bool:
     """Take what a station tells as exported from what is imported; whether there was any."""
     feeds_in = False
-    for exported, imported in ((CURRENT_EXPORT, CURRENT_IMPORT), (POWER_EXPORT, POWER_IMPORT)):
-        for terminal in (_TOTAL, 0, 1, 2):
-            value = abs(values.get((exported, terminal), 0.0))
-            if value > 0:
-                values[imported, terminal] = values.get((imported, terminal), 0.0) - value
-                feeds_in = True
+    for (exported, terminal), value in tuple(values.items()):
+        imported = _IMPORT_OF.get(exported)
+        if imported is not None and value != 0:
+            values[imported, terminal] = values.get((imported, terminal), 0.0) - abs(value)
+            feeds_in = True
     return feeds_in
 
 
@@ -258,19 +263,23 @@ def _rank(sample: _Sample) -> int:
 
 def _sample(item: dict[str, Any], out_of_bounds: Told) -> _Sample | None:
     """One sampled value; None if it is empty, unreadable, signed or of no use to us."""
-    unit, multiplier = item.get("unit"), 0
-    of_measure = item.get("unitOfMeasure")
+    said = item.get
+    unit, multiplier = said("unit"), 0
+    of_measure = said("unitOfMeasure")
     if isinstance(of_measure, dict):
         unit = of_measure.get("unit", unit)
-        multiplier = integer(of_measure.get("multiplier")) or 0
+        if "multiplier" in of_measure:
+            multiplier = integer(of_measure["multiplier"]) or 0
     kind = _kind(
-        _short(item.get("measurand")),
-        _short(item.get("phase")),
-        _short(item.get("context")),
-        _short(item.get("location")),
-        _short(item.get("format")),
-        _short(unit),
-        multiplier,
+        (
+            said("measurand"),
+            said("phase"),
+            said("context"),
+            said("location"),
+            said("format"),
+            unit,
+            multiplier,
+        )
     )
     if kind is None:
         return None
@@ -281,8 +290,26 @@ def _sample(item: dict[str, Any], out_of_bounds: Told) -> _Sample | None:
     return None if value is None else _Sample(kind, value)
 
 
-@lru_cache(maxsize=KINDS_KEPT)
-def _kind(
+def _kind(said: tuple[Any, ...]) -> _Kind | None:
+    """What a sampled value says of itself: (measurand, phase, context, location, format, unit,
+    multiplier) as they came. A station says the same with every reading."""
+    try:
+        return _KNOWN[said]
+    except (KeyError, TypeError):
+        pass  # new, or not even a word
+    *words, multiplier = said
+    measurand, phase, context, location, encoding, unit = map(_short, words)
+    kind = _kind_of(measurand, phase, context, location, encoding, unit, multiplier)
+    if len(_KNOWN) < KINDS_KEPT and all(word is None or word == _short(word) for word in words):
+        _KNOWN[said] = kind
+    return kind
+
+
+_KNOWN: dict[tuple[Any, ...], _Kind | None] = {}
+"""By words short enough to keep; a handful of lists and endless texts would fill the memory."""
+
+
+def _kind_of(
     measurand: str,
     phase: str,
     context: str,
@@ -291,8 +318,7 @@ def _kind(
     unit: str,
     multiplier: int,
 ) -> _Kind | None:
-    """What a sampled value says of itself; None if it is signed or of no use to us. A station says
-    the same with every reading."""
+    """None if it is signed or of no use to us."""
     known = _MEASURANDS.get(_word(measurand) or ENERGY_IMPORT.casefold())
     terminal = _TERMINALS.get(_word(phase)) if _word(phase) else _TOTAL
     if known is None or (_word(phase) and terminal is None):
@@ -307,20 +333,20 @@ def _kind(
 
 def _short(value: object) -> str:
     """A word as it was written; one too long for any we know is as good as another."""
-    if not isinstance(value, str):
+    if type(value) is not str:
         return ""
     return value if len(value) <= WORD_CHARACTERS_MAX else "?"
 
 
 def _number(value: object) -> float | None:
+    """A finite number, also from text, also with a decimal comma."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    text = str(value).strip()
-    if "," in text and "." not in text:
-        text = text.replace(",", ".", 1)
+    if isinstance(value, str) and "," in value and "." not in value:
+        value = value.replace(",", ".", 1)
     try:
-        number = float(text)
-    except ValueError:
+        number = float(value)
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 

@@ -26,7 +26,9 @@ def text(value: object, at_most: int = TEXT_CHARACTERS_MAX) -> str | None:
     """Trimmed text without control characters, at most 255 of them; None if nothing is left."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    visible = "".join(c for c in str(value) if unicodedata.category(c) not in ("Cc", "Cs"))
+    visible = str(value)
+    if not visible.isprintable():
+        visible = "".join(c for c in visible if unicodedata.category(c) not in ("Cc", "Cs"))
     return visible.strip()[:at_most] or None
 
 
