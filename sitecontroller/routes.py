@@ -24,6 +24,7 @@ from sitecontroller.domain import (
     limit_source,
     local_list,
     monitoring,
+    planning,
     reservation,
     security,
     streams,
@@ -283,6 +284,14 @@ QUERIES |= {
     limit_source.SiteLimitQuery: QueryRoute(
         "/v1/site-limits/{limit_id}", limit_source.SiteLimitView, "site"
     ),
+}
+
+COMMANDS |= {planning.SetPrices: CommandRoute("PUT", "/v1/prices", "site")}
+
+QUERIES |= {
+    planning.PricesQuery: QueryRoute("/v1/prices", planning.PricesView, "site"),
+    planning.PlanQuery: QueryRoute("/v1/plan", planning.PlanView, "site"),
+    planning.ForecastQuery: QueryRoute("/v1/forecast", Page[planning.ForecastView], "site"),
 }
 
 COMMANDS |= {

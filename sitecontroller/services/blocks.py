@@ -19,6 +19,7 @@ from sitecontroller.services.load.signals import LimitSignals
 from sitecontroller.services.load.sources import LimitSources
 from sitecontroller.services.local_lists import LocalLists
 from sitecontroller.services.monitoring import Monitoring
+from sitecontroller.services.planning.planner import Planning
 from sitecontroller.services.reservations import Reservations
 from sitecontroller.services.security import Security
 from sitecontroller.services.smart import SmartCharging
@@ -46,6 +47,7 @@ class Blocks:
     costs: Costs
     conformance: ConformanceBook
     transaction_check: TransactionCheck
+    planning: Planning
 
     def services(self) -> tuple[BlockService, ...]:
         """All of them."""
@@ -80,6 +82,7 @@ async def make_blocks(desk: Desk) -> Blocks:
         costs=Costs(desk),
         conformance=ConformanceBook(desk),
         transaction_check=TransactionCheck(desk),
+        planning=Planning(desk),
     )
     for service in blocks.services():
         await service.load()

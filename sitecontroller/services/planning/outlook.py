@@ -7,6 +7,7 @@ where the settings say so, within `STAY_S` of their plug-in.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from sitecontroller.config import PlanningSettings
 from sitecontroller.dlm.admission import minimum_of
@@ -26,6 +27,9 @@ PEAK_PRICE_PER_KW = 1.0
 PENALTY_HOURS = 8.0
 """A kWh that a car misses weighs so many kW of peak at least: no car leaves short for it."""
 
+SAME_DEPARTURE = timedelta(seconds=60)
+SAME_WH = 200.0
+
 Predict = Callable[[str, datetime, int], list[Quantiles | None]]
 """(circuit, start, quarter hours) → what it draws besides EVSEs, W."""
 
@@ -43,6 +47,43 @@ class Outlook:
     phase_counts: Mapping[EvseKey, int]
 
 
+class Wish(NamedTuple):
+    """When a driver means to leave and what the car needs till then; None: nobody said."""
+
+    departs_at: datetime | None
+    need_wh: float | None
+
+
+SILENT = Wish(None, None)
+
+
+def wishes_of(snapshot: Snapshot, now: datetime) -> dict[EvseKey, Wish]:
+    """What all cars want now."""
+    return {
+        demand.key: Wish(
+            None if demand.departs_in_s is None else now + timedelta(seconds=demand.departs_in_s),
+            demand.energy_need_wh,
+        )
+        for demand in snapshot.demands
+    }
+
+
+def are_new(before: Mapping[EvseKey, Wish], now: Mapping[EvseKey, Wish]) -> bool:
+    """Whether somebody said a departure, another one or none any more, or needs more than before:
+    that a need falls while a car charges is no news."""
+    for key, wish in now.items():
+        known = before.get(key, SILENT)
+        before_at, now_at = known.departs_at, wish.departs_at
+        if before_at is None or now_at is None:
+            if before_at is not now_at:
+                return True
+        elif abs(now_at - before_at) > SAME_DEPARTURE:
+            return True
+        if wish.need_wh is not None and wish.need_wh > (known.need_wh or 0.0) + SAME_WH:
+            return True
+    return False
+
+
 def look_ahead(
     snapshot: Snapshot,
     now: datetime,
@@ -50,8 +91,13 @@ def look_ahead(
     prices: Sequence[Price],
     predict: Predict,
     peak_so_far_w: float,
+    later_w: Mapping[str, Sequence[float]],
 ) -> Outlook | None:
-    """None where a circuit's base load is unknown: there is nothing to plan with yet."""
+    """None where a circuit's base load is unknown: there is nothing to plan with yet.
+
+    A circuit's cap is taken to last, but for those in `later_w`, which has W by interval: what caps
+    them now is for this quarter hour alone.
+    """
     if any(None in circuit.base_a for circuit in snapshot.circuits):
         return None
     start_at = datetime.fromtimestamp(quarter_of(now) * QUARTER_S, UTC)
@@ -67,7 +113,7 @@ def look_ahead(
         CircuitRoom(
             circuit.circuit_id,
             circuit.parent_id,
-            (sum(circuit.cap_a) * NOMINAL_V,) * count,
+            _limits_w(circuit, count, later_w.get(id_)),
             tuple(present[circuit.circuit_id] if q is None else q.high for q in expected[id_]),
         )
         for circuit in snapshot.circuits
@@ -137,6 +183,13 @@ def _car(demand: Demand, now: datetime, settings: PlanningSettings) -> _Car | No
         demand_class=demand.demand_class,
     )
     return _Car(stay, phase_count, departs_at, leaves_at)
+
+
+def _limits_w(
+    circuit: CircuitState, count: int, later_w: Sequence[float] | None
+) -> tuple[float, ...]:
+    now_w = sum(circuit.cap_a) * NOMINAL_V
+    return (now_w,) * count if later_w is None else (now_w, *later_w[1:])
 
 
 def _present_w(circuit: CircuitState) -> float:

@@ -6,10 +6,11 @@ own rules, as it does without planning.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from sitecontroller.config import PlanningSettings
@@ -31,13 +32,13 @@ from sitecontroller.domain.planning import (
     SetPrices,
 )
 from sitecontroller.domain.queries import Query
-from sitecontroller.domain.topology import EvseKey
+from sitecontroller.domain.topology import NOMINAL_V, EvseKey
 from sitecontroller.domain.views import Page
 from sitecontroller.planning import Plan, Problem, by_rule, plan
 from sitecontroller.services.desk import Answerer, Desk, Handler
 from sitecontroller.services.planning.ceilings import ceilings_of
 from sitecontroller.services.planning.forecasts import Forecasts
-from sitecontroller.services.planning.outlook import Outlook, look_ahead
+from sitecontroller.services.planning.outlook import Outlook, Wish, are_new, look_ahead, wishes_of
 from sitecontroller.services.planning.prices import PriceBook
 from sitecontroller.services.planning.series import QUARTER_S, PowerSeries, quarter_of
 from sitecontroller.services.planning.views import plan_view
@@ -46,6 +47,8 @@ AFTER_QUARTER_S = 5.0
 """By then its last sample has come."""
 CALM_S = 2.0
 """What comes together is planned together."""
+LOOK_EVERY_S = 10.0
+"""For departures that were changed."""
 PAUSE_S = 10.0
 """Between two plans."""
 SOLVER_WITHIN_S = 10.0
@@ -63,6 +66,7 @@ class MadePlan:
     plan: Plan
     made_at: datetime
     peak_so_far_w: int | None
+    wishes: Mapping[EvseKey, Wish]
 
 
 class Planning:
@@ -105,16 +109,24 @@ class Planning:
             await self._due()
 
     async def _due(self) -> None:
-        """Until shortly after the quarter hour, or somebody asks."""
-        into_s = self._desk.clock.now().timestamp() % QUARTER_S
-        left_s = AFTER_QUARTER_S - into_s
-        try:
-            async with asyncio.timeout(left_s if left_s > 0 else left_s + QUARTER_S):
-                await self._is_asked.wait()
+        """Until shortly after the quarter hour, or somebody asks, or a car says otherwise."""
+        left_s = AFTER_QUARTER_S - self._desk.clock.now().timestamp() % QUARTER_S
+        left_s = left_s if left_s > 0 else left_s + QUARTER_S
+        while left_s > 0 and not self._is_asked.is_set() and not self._has_changed():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(LOOK_EVERY_S, left_s)):
+                    await self._is_asked.wait()
+            left_s -= LOOK_EVERY_S
+        if self._is_asked.is_set():
             await asyncio.sleep(CALM_S)
-        except TimeoutError:
-            pass
-        self._is_asked.clear()
+            self._is_asked.clear()
+
+    def _has_changed(self) -> bool:
+        """Whether somebody leaves at another time, or needs more, than the last plan knows."""
+        snapshot = self._desk.load.snapshot
+        if not self._settings.enabled or snapshot is None or self._last is None:
+            return False
+        return are_new(self._last.wishes, wishes_of(snapshot, self._desk.clock.now()))
 
     def _on_event(self, event: Event) -> None:
         match event:
@@ -138,7 +150,15 @@ class Planning:
             prices = self._prices.quarters(first, count)
             peak_w = await self._peak_so_far_w(now)
             predict = self._forecasts.predict
-            outlook = look_ahead(snapshot, now, self._settings, prices, predict, peak_w or 0.0)
+            outlook = look_ahead(
+                snapshot,
+                now,
+                self._settings,
+                prices,
+                predict,
+                peak_w or 0.0,
+                self._targets_w(first, count),
+            )
             if outlook is None:
                 return
             made = await self._solve(outlook.problem)
@@ -146,7 +166,7 @@ class Planning:
             self._failed(f"no plan: {str(error) or 'no answer in time'}")
             return
         self._failed(made.why)
-        self._last = MadePlan(outlook, made, now, peak_w)
+        self._last = MadePlan(outlook, made, now, peak_w, wishes_of(snapshot, now))
         leaves_s = {
             key: now_s + (leaves_at - now).total_seconds()
             for key, leaves_at in outlook.leaves.items()
@@ -166,6 +186,17 @@ class Planning:
             why = f"the solver failed: {error}"
         async with asyncio.timeout(ANSWER_WITHIN_S):
             return await run(by_rule, problem, why)
+
+    def _targets_w(self, first: int, count: int) -> dict[str, list[float]]:
+        """Where peak demand is limited, the fuse or the target of each quarter hour."""
+        demand = self._desk.config.load.demand
+        if demand is None:
+            return {}
+        circuit = self._desk.config.topology.circuits[demand.circuit_id]
+        fuse_w = sum(a - circuit.margin_a for a in circuit.limit_a) * NOMINAL_V
+        begins = (datetime.fromtimestamp(n * QUARTER_S, UTC) for n in range(first, first + count))
+        targets_w = (demand.target_w_at(at) for at in begins)
+        return {circuit.circuit_id: [fuse_w if w is None else min(fuse_w, w) for w in targets_w]}
 
     async def _peak_so_far_w(self, now: datetime) -> int | None:
         """The highest quarter hour of the billing period so far; None: none is known."""
