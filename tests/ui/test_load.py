@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 
 from sitecontroller.domain.commands import CommandResult, CommandState
+from sitecontroller.domain.limit_history import LimitChange, LimitHistoryQuery
 from sitecontroller.domain.limit_source import (
     LimitSource,
     SetSiteLimit,
@@ -19,17 +21,21 @@ from sitecontroller.domain.limit_source import (
     SiteLimitView,
     WithdrawSiteLimit,
 )
+from sitecontroller.domain.money import Money
+from sitecontroller.domain.planning import PlannedSession, PlanQuery, PlanView
 from sitecontroller.domain.views import Page
 from tests.support import eventually
 from tests.ui import site
 from tests.ui.fake_client import FakeClient, FakeClock
 from tests.ui.open_console import open_console
 from ui.presenters import load as presenter
+from ui.presenters import plan as plans
 from ui.presenters.words import Tone
 from ui.shortcuts import Action
 from ui.state import Link, Picture
 from ui.views.load import LoadScreen
 from ui.widgets.buttons import HOLD_MS
+from ui.widgets.plan_chart import PlanChart
 
 
 def a_picture(stations: int = 12) -> Picture:
@@ -195,14 +201,99 @@ def test_a_limit_by_hand_is_lifted_by_holding_and_one_of_the_grid_operator_not_a
     client = LimitedClient(operator, by_hand)
 
     async def play(screen: LoadScreen) -> None:
-        await eventually(lambda: screen.limits_table.isVisible())
-        screen.limits_table.select(operator.limit.limit_id)
-        assert not screen.withdraw.isEnabled()
-        screen.limits_table.select(by_hand.limit.limit_id)
-        assert screen.withdraw.isEnabled()
-        QTest.mousePress(screen.withdraw, Qt.MouseButton.LeftButton)
+        pages = screen.pages
+        table = pages.lists["limits"].table
+        await eventually(table.isVisible)
+        table.select(operator.limit.limit_id)
+        assert not pages.withdraw.isEnabled()
+        table.select(by_hand.limit.limit_id)
+        assert pages.withdraw.isEnabled()
+        QTest.mousePress(pages.withdraw, Qt.MouseButton.LeftButton)
         await asyncio.sleep(HOLD_MS / 1000 + 0.1)
         await eventually(lambda: client.commands)
         assert client.commands == [WithdrawSiteLimit(by_hand.limit.limit_id)]
 
     played(run_qt, settings, client, play)
+
+
+def test_the_changes_of_the_chosen_outlet_say_when_and_why(
+    run_qt: Callable[..., Any], settings: QSettings
+) -> None:
+    class Remembering(FakeClient):
+        async def ask(self, query: Any) -> Any:
+            if not isinstance(query, LimitHistoryQuery):
+                return await super().ask(query)
+            self.asked.append(("history", query.evse))
+            change = LimitChange(site.NOW, "CP-01", 1, 11.0, "feeder-a", "Feeder A, L2")
+            return Page((change,), None)
+
+    client = Remembering()
+
+    async def play(screen: LoadScreen) -> None:
+        screen.table.select("evse CP-01/1")
+        QTest.mouseClick(screen.pages.tabs["changes"], Qt.MouseButton.LeftButton)
+        changes = screen.pages.lists["changes"]
+        await eventually(lambda: changes.rows)
+        assert client.asked[-1] == ("history", "CP-01/1")
+        (row,) = changes.rows.values()
+        plain = tuple(cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row.cells)
+        assert plain == ("14:07:32", "CP-01/1", "11 A", "Feeder A, L2")
+        assert not screen.pages.withdraw.isVisible()
+
+    played(run_qt, settings, client, play)
+
+
+def a_plan(state: str = "followed") -> PlanView:
+    hours = 24 * 4
+    return PlanView(
+        state,
+        site.NOW,
+        "HiGHS",
+        start_at=site.NOW.replace(minute=0, second=0),
+        price_per_kwh=tuple(0.20 + 0.15 * (n % 48 > 24) for n in range(hours)),
+        price_known=tuple(n < 60 for n in range(hours)),
+        base_w=tuple(9000 + 60 * (n % 40) for n in range(hours)),
+        base_low_w=(None,) * hours,
+        base_high_w=(None,) * hours,
+        site_w=tuple(9000 + 60 * (n % 40) + 11000 * (n % 48 < 20) for n in range(hours)),
+        peak_w=22_000,
+        energy_cost=Money(Decimal("18.40"), "EUR"),
+        sessions=(
+            PlannedSession(
+                "CP-03", 1, None, 9000.0, (), (), Money(Decimal(2), "EUR"), 3000.0, "too late"
+            ),
+        ),
+    )
+
+
+def test_a_plan_is_told_in_a_sentence_and_drawn(
+    run_qt: Callable[..., Any], settings: QSettings
+) -> None:
+    class Planning(FakeClient):
+        async def ask(self, query: Any) -> Any:
+            return a_plan() if isinstance(query, PlanQuery) else await super().ask(query)
+
+    async def play(screen: LoadScreen) -> None:
+        QTest.mouseClick(screen.pages.tabs["plan"], Qt.MouseButton.LeftButton)
+        page = screen.pages.plan
+        await eventually(page.headline.full_text)
+        said = page.headline.full_text().replace("\N{NO-BREAK SPACE}", " ")
+        assert said == (
+            "Followed, made 14:07 · 1 car · energy 18.40 € · peak 22.0 kW · not in time: CP-03/1"
+        )
+        drawn = page.chart.grab().toImage()
+        blank = PlanChart()
+        blank.resize(page.chart.size())
+        assert drawn != blank.grab().toImage()
+
+    played(run_qt, settings, Planning(), play)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"), [("off", "Planning is off"), ("none yet", "No plan yet")]
+)
+def test_without_a_plan_it_says_why(state: str, says: str) -> None:
+    picture = a_picture()
+    view = PlanView(state)
+    assert says in plans.headline(view, picture)
+    assert plans.plan(view, picture) is None

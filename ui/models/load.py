@@ -1,8 +1,11 @@
-"""Columns of the tree of fuses and of the limits in force."""
+"""Columns of the tree of fuses and of the lists below it."""
+
+from functools import partial
 
 from ui.i18n.texts import translate
 from ui.models.table import Column
-from ui.presenters.load import LimitRow, LoadRow
+from ui.presenters.load import LoadRow
+from ui.presenters.load_pages import ListRow, LoadList
 
 
 def columns() -> list[Column[LoadRow]]:
@@ -22,13 +25,13 @@ def columns() -> list[Column[LoadRow]]:
     ]  # fmt: skip
 
 
-def limit_columns() -> list[Column[LimitRow]]:
-    """Who limits, where, to what, until when."""
+def list_columns(page: LoadList) -> list[Column[ListRow]]:
+    """A list's columns."""
     return [
-        Column(translate("Load", "Who limits"), lambda row: row.who, "Headquarters"),
-        Column(translate("Load", "Where"), lambda row: row.where, stretch=True),
-        Column(
-            translate("Load", "At most"), lambda row: row.how_much, "000.0 A · 000 kW", right=True
-        ),
-        Column(translate("Load", "Until"), lambda row: row.until, "until 30 Sep 00:00"),
+        Column(title, partial(_cell, number), sample, stretch=not sample)
+        for number, (title, sample) in enumerate(page.columns)
     ]
+
+
+def _cell(number: int, row: ListRow) -> str:
+    return row.cells[number]

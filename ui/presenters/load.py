@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sitecontroller.domain.limit_source import LimitSource, SiteLimit, SiteLimitView
+from sitecontroller.domain.limit_source import LimitSource
 from sitecontroller.domain.topology import UNKNOWN_PHASES, PerPhase
 from sitecontroller.domain.views import CircuitView, EvseView, StationView
 from ui.i18n.texts import translate
@@ -29,6 +29,8 @@ class LoadRow:
     state: State
     is_circuit: bool
     station_id: str = ""
+    outlet: str = ""
+    """"CP-01/1"; "" for a fuse."""
 
 
 def rows(picture: Picture, *, idle: bool) -> list[LoadRow]:
@@ -121,6 +123,7 @@ def _outlet(station: StationView, evse: EvseView, depth: int) -> LoadRow:
         words.activity(evse.activity),
         is_circuit=False,
         station_id=station.station_id,
+        outlet=f"{station.station_id}/{evse.evse_id}",
     )
 
 
@@ -142,52 +145,15 @@ def lowest(current_a: PerPhase) -> float | None:
     return min((a for a in current_a if a is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class LimitRow:
-    """A site limit in force."""
-
-    key: str
-    who: str
-    where: str
-    how_much: str
-    until: str
-    by_hand: bool
-    """Set by a person at a console: who may lift it again."""
-
-
-def limit_rows(limits: tuple[SiteLimitView, ...], picture: Picture) -> list[LimitRow]:
-    """The site limits in force."""
-    now, zone = picture.now(), picture.zone
-    return [_limit_row(view.limit, picture, now, zone) for view in limits]
-
-
-def _limit_row(limit: SiteLimit, picture: Picture, now: datetime, zone: str) -> LimitRow:
-    circuit = picture.circuits.get(limit.circuit_id or "")
-    place = circuit.name if circuit is not None else limit.group_id or limit.circuit_id or ""
-    ends = (
-        translate("Load", "until withdrawn")
-        if limit.until is None
-        else translate("Load", "until {time}").format(time=units.moment(limit.until, zone, now))
-    )
-    return LimitRow(
-        limit.limit_id,
-        source(limit.source),
-        place,
-        amount(limit),
-        ends,
-        by_hand=limit.source is LimitSource.ATTENDANT,
-    )
-
-
-def amount(limit: SiteLimit) -> str:
+def amount(current_a: PerPhase, power_w: float | None) -> str:
     """What is allowed: "40 A", phase by phase where they differ, or kW."""
     parts = []
-    known = [a for a in limit.current_a if a is not None]
+    known = [a for a in current_a if a is not None]
     if known:
-        same = len(known) == len(limit.current_a) and len(set(known)) == 1
-        parts.append(units.limit(known[0]) if same else units.per_phase(limit.current_a))
-    if limit.power_w is not None:
-        parts.append(units.power(limit.power_w))
+        same = len(known) == len(current_a) and len(set(known)) == 1
+        parts.append(units.limit(known[0]) if same else units.per_phase(current_a))
+    if power_w is not None:
+        parts.append(units.power(power_w))
     return " · ".join(parts)
 
 

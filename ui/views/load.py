@@ -5,25 +5,23 @@ An attendant can limit a fuse by hand, with an end; nobody can raise a fuse from
 
 from datetime import timedelta
 
-from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QIntValidator
 from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QLineEdit, QWidget
 
-from sitecontroller.domain.limit_source import SiteLimitsQuery
 from ui import operations
 from ui.desk import Desk
 from ui.i18n.texts import translate
-from ui.models.load import columns, limit_columns
+from ui.models.load import columns
 from ui.models.table import KeyedTable
 from ui.presenters import load as presenter
-from ui.presenters.load import LimitRow, LoadRow
+from ui.presenters.load import LoadRow
 from ui.state import Changed
+from ui.views.load_pages import LoadPages
 from ui.views.screen import Screen, labelled, panel
-from ui.widgets.buttons import HoldButton, button
+from ui.widgets.buttons import button
 from ui.widgets.labels import PlainLabel
 from ui.widgets.table import Table
 
-EVERY_MS = 3000
 FORM_WIDTH = 470
 BELOW_HEIGHT = 252
 REASON_CHARS_MAX = 100
@@ -32,7 +30,7 @@ CURRENT_A_MAX = 6300
 
 
 class LoadScreen(Screen):
-    """The tree, the limits in force, and the form for a new one."""
+    """The tree, what stands below it, and the form for a limit by hand."""
 
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(desk, translate("Load", "Load"), parent)
@@ -45,9 +43,9 @@ class LoadScreen(Screen):
         )
         self.table = Table(self.model, translate("Load", "Fuses and outlets"))
         self.table.opened.connect(self._open)
-        self.limits: KeyedTable[LimitRow] = KeyedTable(limit_columns(), lambda row: row.key)
-        self.limits_table = Table(self.limits, translate("Load", "Limits in force"))
-        self.limits_table.chosen.connect(lambda _key: self._enable())
+        self.table.chosen.connect(lambda _key: self._choose())
+        self.pages = LoadPages(desk)
+        self.pages.setFixedHeight(BELOW_HEIGHT)
         frame, inside = panel(margins=1, spacing=0)
         inside.addWidget(self.table)
         self.column.addWidget(frame, 1)
@@ -55,22 +53,17 @@ class LoadScreen(Screen):
         self.primary = self.form.apply
         below = QHBoxLayout()
         below.setSpacing(12)
-        below.addWidget(self._limits_panel(), 1)
+        below.addWidget(self.pages, 1)
         below.addWidget(self.form)
         self.column.addLayout(below)
-        self._rows: list[LimitRow] = []
-        self._timer = QTimer(self)
-        self._timer.setInterval(EVERY_MS)
-        self._timer.timeout.connect(self._load)
 
     def entered(self) -> None:
         super().entered()
-        self._load()
-        self._timer.start()
+        self.pages.entered()
         self.table.setFocus()
 
     def left(self) -> None:
-        self._timer.stop()
+        self.pages.left()
 
     def refresh(self, changed: Changed) -> None:
         if changed.everything or changed.circuits or changed.stations:
@@ -82,60 +75,23 @@ class LoadScreen(Screen):
     def begin_search(self) -> None:
         self.table.setFocus()
 
-    def _limits_panel(self) -> QWidget:
-        frame, column = panel(margins=1, spacing=0)
-        frame.setFixedHeight(BELOW_HEIGHT)
-        row = QHBoxLayout()
-        row.setContentsMargins(14, 4, 8, 4)
-        row.addWidget(PlainLabel(translate("Load", "Limits in force"), size_px=15, bold=True), 1)
-        self.withdraw = HoldButton(translate("Load", "Withdraw"))
-        self.withdraw.confirmed.connect(self._withdraw)
-        row.addWidget(self.withdraw)
-        column.addLayout(row)
-        self._none = PlainLabel(
-            translate("Load", "Nobody limits the site beyond its fuses."), muted=True
-        )
-        self._none.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        column.addWidget(self._none, 1)
-        column.addWidget(self.limits_table, 1)
-        return frame
-
     def _show(self) -> None:
         picture = self.desk.picture
         self.model.set_rows(presenter.rows(picture, idle=self.idle.isChecked()))
         self.table.select_something()
         self.form.show_picture()
-        self._enable()
 
-    def _load(self) -> None:
-        if self.desk.picture.live and self.isVisible():
-            self.desk.spawn(self._fetch())
+    def _row(self) -> LoadRow | None:
+        key = self.table.current_key
+        rows = presenter.rows(self.desk.picture, idle=True)
+        return next((row for row in rows if row.key == key), None)
 
-    async def _fetch(self) -> None:
-        page = await self.desk.api.ask(SiteLimitsQuery())
-        self._rows = presenter.limit_rows(page.items, self.desk.picture)
-        self.limits.set_rows(self._rows)
-        self.limits_table.setVisible(bool(self._rows))
-        self._none.setVisible(not self._rows)
-        self.limits_table.select_something()
-        self._enable()
+    def _choose(self) -> None:
+        row = self._row()
+        self.pages.show_outlet(row.outlet if row is not None else "")
 
-    def _chosen(self) -> LimitRow | None:
-        key = self.limits_table.current_key
-        return next((row for row in self._rows if row.key == key), None)
-
-    def _enable(self) -> None:
-        chosen = self._chosen()
-        self.withdraw.setEnabled(chosen is not None and chosen.by_hand and self.desk.picture.live)
-
-    def _withdraw(self) -> None:
-        chosen = self._chosen()
-        if chosen is not None:
-            operations.withdraw_limit(self.desk, chosen.key, chosen.where)
-            QTimer.singleShot(500, self._load)
-
-    def _open(self, key: str) -> None:
-        row = next((r for r in presenter.rows(self.desk.picture, idle=True) if r.key == key), None)
+    def _open(self, _key: str) -> None:
+        row = self._row()
         if row is not None and row.station_id:
             self.desk.station_wanted.emit(row.station_id)
 
