@@ -167,11 +167,17 @@ class SignalListener(Protocol):
     def told(self, source_id: str, said: Said, *, heartbeat: bool = True) -> None:
         """All that limits now and later; nothing: unlimited. `heartbeat`: this is one too."""
 
+    def recalled(self, source_id: str, said: Said) -> None:
+        """What it said once, nobody knows when."""
+
     def alive(self, source_id: str) -> None:
         """A heartbeat that says nothing else."""
 
     def failed(self, source_id: str, why: str) -> None:
         """Not reached, or not understood."""
+
+    def lost(self, source_id: str, why: str) -> None:
+        """Known to be gone."""
 
 
 class SiteMeter(Protocol):

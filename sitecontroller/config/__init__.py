@@ -4,6 +4,7 @@ from sitecontroller.config.files import FileSettings
 from sitecontroller.config.limit_sources import (
     HttpSignal,
     LimitSourceSettings,
+    MqttSignal,
     Reading,
     Secret,
     WindowsSignal,
@@ -24,6 +25,7 @@ __all__ = [
     "HttpSignal",
     "LimitSourceSettings",
     "LoadSettings",
+    "MqttSignal",
     "OcppSettings",
     "OfflineSettings",
     "PlanningSettings",

@@ -15,6 +15,7 @@ from sitecontroller.domain.windows import DAYS, WeeklyWindow
 
 _CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
 _POINTER = r"(/[^/]*)*"
+_TOPIC = r"[^#+\x00-\x1f]{1,200}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,31 @@ class HttpSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class MqttSignal:
+    """A topic of a broker: a number, a switch, or JSON. `value` None: a number, or the usual JSON.
+
+    `said_at`: JSON pointer to when it was said. `heartbeat_topic`: where heartbeats come.
+    `will_topic`: where the sender, or its last will, says `offline`. `by_connection`: the broker's
+    connection is contact enough.
+    """
+
+    host: str
+    port: int
+    topic: str
+    reading: Reading
+    value: str | None
+    until: str | None
+    said_at: str | None
+    heartbeat_topic: str | None
+    will_topic: str | None
+    by_connection: bool
+    tls: bool
+    ca_file: Path | None
+    username: str | None
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class WindowsSignal:
     """The same limit in weekly windows on the site's clock."""
 
@@ -57,7 +83,7 @@ class WindowsSignal:
     limit: LimitValue
 
 
-Signal = HttpSignal | WindowsSignal
+Signal = HttpSignal | MqttSignal | WindowsSignal
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +206,34 @@ def _http(table: Table, reading: Reading, base_dir: Path) -> HttpSignal:
     )
 
 
+def _mqtt(table: Table, reading: Reading, base_dir: Path) -> MqttSignal:
+    tls = table.flag("tls", default=False)
+    signal = MqttSignal(
+        host=table.text("host", None, pattern=r"[A-Za-z0-9.:_-]{1,253}"),
+        port=table.integer("port", 8883 if tls else 1883, low=1, high=65535),
+        topic=table.text("topic", None, pattern=_TOPIC),
+        reading=_with_unit(table, reading),
+        value=table.optional_text("value", pattern=_POINTER),
+        until=table.optional_text("until", pattern=_POINTER),
+        said_at=table.optional_text("said_at", pattern=_POINTER),
+        heartbeat_topic=table.optional_text("heartbeat_topic", pattern=_TOPIC),
+        will_topic=table.optional_text("will_topic", pattern=_TOPIC),
+        by_connection=table.text("contact", "messages", pattern="messages|connection")
+        == "connection",
+        tls=tls,
+        ca_file=_file(table, "ca_file", base_dir),
+        username=table.optional_text("username", pattern=r"[^\x00-\x1f]{1,200}"),
+        password=_secret(table, "password", base_dir),
+    )
+    if signal.ca_file is not None and not tls:
+        table.fault("ca_file", "is for TLS: write tls = true")
+    if signal.password != Secret() and signal.username is None:
+        table.fault("username", "is missing: a broker takes a password with a user name alone")
+    if signal.by_connection and signal.heartbeat_topic is not None:
+        table.fault("heartbeat_topic", 'needs contact = "messages"')
+    return signal
+
+
 def _windows(table: Table, reading: Reading, base_dir: Path) -> WindowsSignal:
     windows = []
     for text in table.texts("windows", pattern=r".{1,60}"):
@@ -246,5 +300,6 @@ def _file(table: Table, key: str, base_dir: Path) -> Path | None:
 
 _SIGNALS: Mapping[str, Callable[[Table, Reading, Path], Signal]] = {
     "http": _http,
+    "mqtt": _mqtt,
     "windows": _windows,
 }

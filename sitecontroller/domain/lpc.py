@@ -97,7 +97,7 @@ class Control:
 
     def told(self, spells: Iterable[Spell], now_s: float, *, heartbeat: bool = True) -> "Control":
         """The source says what limits from now on; nothing: unlimited. `heartbeat`: its saying so
-        is one too (a source without heartbeats of their own)."""
+        is one too (a source whose heartbeats are no messages of their own)."""
         now = self.passed(now_s)
         if heartbeat:
             now = replace(now, heartbeat_at_s=now_s)
@@ -105,6 +105,21 @@ class Control:
             return replace(now, waiting=tuple(spells))
         told = replace(now, spells=tuple(spells), waiting=None, resumed_s=None)
         return told._entered(told._by_what_was_said(now_s), now_s)
+
+    def recalled(self, spells: Iterable[Spell], now_s: float) -> "Control":
+        """What it said at a time unknown, older or newer than what is known: both hold until it
+        says something new."""
+        now = self.passed(now_s)
+        if now.state not in CONTROLLED:
+            return replace(now, waiting=tuple(spells))
+        return replace(now, spells=tuple(dict.fromkeys((*now.spells, *spells)))).passed(now_s)
+
+    def lost(self, now_s: float) -> "Control":
+        """It is known to be gone: no need to wait for its heartbeats."""
+        now = self.passed(now_s)
+        if now.state not in CONTROLLED:
+            return now
+        return replace(now, resumed_s=None)._entered(ControlState.FAILSAFE, now_s)
 
     def heartbeat(self, now_s: float) -> "Control":
         """The source is there; alone this establishes no control, but a limit that waits counts."""

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Iterator
 from zoneinfo import ZoneInfo
 
-from sitecontroller.config import HttpSignal, SiteConfig
+from sitecontroller.config import HttpSignal, MqttSignal, SiteConfig
 from sitecontroller.ports import Clock, SignalListener
 from sitecontroller.signals.http import HttpSource
+from sitecontroller.signals.mqtt import MqttSource
 from sitecontroller.signals.windows import WindowsSource
 
 Work = Callable[[], Awaitable[None]]
@@ -19,6 +20,9 @@ def sources_of(
         source_id, signal = settings.source_id, settings.signal
         if isinstance(signal, HttpSignal):
             yield source_id, HttpSource(source_id, signal, listener).run
+        elif isinstance(signal, MqttSignal):
+            heartbeat_s = settings.terms.heartbeat_s
+            yield source_id, MqttSource(source_id, signal, heartbeat_s, clock, listener).run
         else:
             zone = ZoneInfo(config.time_zone)
             yield source_id, WindowsSource(source_id, signal, zone, clock, listener).run

@@ -5,6 +5,7 @@ holds because of it goes to `LimitSources`. How long what holds is decided by `d
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sitecontroller.config import LimitSourceSettings
 from sitecontroller.domain.commands import Command
+from sitecontroller.domain.errors import StoreUnavailable
 from sitecontroller.domain.limit_signal import (
     SAID_MAX,
     LimitSourcesQuery,
@@ -45,6 +47,7 @@ class _Watched:
         self.control = control
         self.state_since = began_at
         self.said: tuple[SaidLimit, ...] = ()
+        self.stored: tuple[SaidLimit, ...] = ()
         self.last_contact_at: datetime | None = None
         self.fault: str | None = None
         self.limit: SiteLimit | None = None
@@ -63,6 +66,7 @@ class LimitSignals:
         self._time_zone = ZoneInfo(desk.config.time_zone)
         self._shelf = Shelf(desk.store, "limit-source", SourceMemory)
         self._watched: dict[str, _Watched] = {}
+        self._news = asyncio.Event()
         self.handlers: Mapping[type[Command], Handler] = {}
         self.answerers: Mapping[type[Query], Answerer] = {LimitSourcesQuery: self._page}
 
@@ -77,17 +81,28 @@ class LimitSignals:
             if watched is None:
                 await self._shelf.drop(memory.source_id)
                 continue
-            watched.said = memory.said
+            watched.said = watched.stored = memory.said
             watched.control = replace(watched.control, spells=self._spells(memory.said))
         for watched in self._watched.values():
             self._bring_to_now(watched)
 
     async def run(self) -> None:
-        """Notice ends and silence until cancelled."""
+        """Notice ends and silence, and store what was said, until cancelled."""
         while True:
+            self._news.clear()
             for watched in self._watched.values():
                 self._bring_to_now(watched)
-            await asyncio.sleep(TICK_S)
+                if watched.said != watched.stored:
+                    await self._store(watched)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), TICK_S)
+
+    async def _store(self, watched: _Watched) -> None:
+        said, source_id = watched.said, watched.source_id
+        memory = SourceMemory(source_id, said)
+        with contextlib.suppress(StoreUnavailable):  # it holds all the same; tried again
+            await self._shelf.put(source_id, memory, self._desk.clock.now())
+            watched.stored = said
 
     # what the edge tells
 
@@ -101,12 +116,14 @@ class LimitSignals:
         watched.control = watched.control.told(spells, now_s, heartbeat=heartbeat)
         if tuple(said) != watched.said:
             watched.said = tuple(said)
-            self._desk.background.spawn(
-                self._shelf.put(
-                    source_id, SourceMemory(source_id, watched.said), self._desk.clock.now()
-                ),
-                f"keeping what limit source {source_id} says",
-            )
+            self._news.set()
+        self._bring_to_now(watched)
+
+    def recalled(self, source_id: str, said: Said) -> None:
+        """What a source said once, nobody knows when: it holds beside what is known."""
+        watched = self._watched[source_id]
+        now_s = self._desk.clock.monotonic_s()
+        watched.control = watched.control.recalled(self._spells(said), now_s)
         self._bring_to_now(watched)
 
     def alive(self, source_id: str) -> None:
@@ -123,6 +140,12 @@ class LimitSignals:
             log.warning("limit source %s: %s", source_id, why)
         watched.fault = why
         self._bring_to_now(watched)
+
+    def lost(self, source_id: str, why: str) -> None:
+        """It is known to be gone."""
+        watched = self._watched[source_id]
+        watched.control = watched.control.lost(self._desk.clock.monotonic_s())
+        self.failed(source_id, why)
 
     def _heard(self, watched: _Watched) -> None:
         watched.last_contact_at = self._desk.clock.now()

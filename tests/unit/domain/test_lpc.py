@@ -131,9 +131,24 @@ def test_without_a_failsafe_limit_what_was_said_last_holds() -> None:
     assert (state(told, 1e6), allowed_w(told, 1e6)) == (ControlState.FAILSAFE, 9000)
 
 
+def test_what_was_said_nobody_knows_when_holds_beside_what_is_known() -> None:
+    told = START.told([limit(5000)], 10)
+    assert allowed_w(told.recalled([limit(9000)], 20), 21) == 5000
+    assert allowed_w(told.recalled([limit(3000)], 20), 21) == 3000
+    assert allowed_w(told.recalled([limit(3000)], 20).told([limit(9000)], 30), 31) == 9000
+    assert allowed_w(START.recalled([limit(9000)], 20), 21) == 4200
+    assert state(START.recalled([limit(9000)], 20), 21) is ControlState.INIT
+
+
+def test_a_source_that_is_known_to_be_gone_is_silent_at_once() -> None:
+    gone = START.told([limit(9000)], 10).lost(20)
+    assert (gone.state, allowed_w(gone, 20)) == (ControlState.FAILSAFE, 4200)
+    assert START.lost(20).state is ControlState.INIT
+
+
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["tell", "tell bare", "heartbeat", "pass"]),
+        st.sampled_from(["tell", "tell bare", "recall", "heartbeat", "lose", "pass"]),
         st.floats(0.1, 5000),
         st.integers(0, 50_000),
         st.one_of(st.just(inf), st.floats(1, 20_000)),
@@ -153,6 +168,10 @@ def test_whatever_happens_only_the_source_or_the_failsafe_duration_raises(
             control = control.passed(now_s)
         elif kind == "heartbeat":
             control = control.heartbeat(now_s)
+        elif kind == "lose":
+            control = control.lost(now_s)
+        elif kind == "recall":
+            control = control.recalled([limit(power_w, ends_s=now_s + lasts_s)], now_s)
         else:
             spell = limit(power_w, ends_s=now_s + lasts_s)
             control = control.told([spell], now_s, heartbeat=kind == "tell")
