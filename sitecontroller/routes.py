@@ -20,6 +20,7 @@ from sitecontroller.domain import (
     emergency,
     faults,
     grid,
+    limit_history,
     limit_signal,
     limit_source,
     local_list,
@@ -27,6 +28,7 @@ from sitecontroller.domain import (
     planning,
     reservation,
     security,
+    session_needs,
     streams,
     swap,
     transaction_check,
@@ -292,6 +294,23 @@ QUERIES |= {
     planning.PricesQuery: QueryRoute("/v1/prices", planning.PricesView, "site"),
     planning.PlanQuery: QueryRoute("/v1/plan", planning.PlanView, "site"),
     planning.ForecastQuery: QueryRoute("/v1/forecast", Page[planning.ForecastView], "site"),
+}
+
+_SESSION = "/v1/transactions/{transaction_key}"
+
+COMMANDS |= {
+    session_needs.SetChargingNeeds: CommandRoute("PUT", f"{_SESSION}/charging-needs", "smart"),
+    session_needs.BoostSession: CommandRoute("PUT", f"{_SESSION}/boost", "smart"),
+    session_needs.EndBoost: CommandRoute("DELETE", f"{_SESSION}/boost", "smart"),
+}
+
+QUERIES |= {
+    session_needs.SessionNeedsQuery: QueryRoute(
+        f"{_SESSION}/charging-needs", session_needs.SessionNeedsView, "smart"
+    ),
+    limit_history.LimitHistoryQuery: QueryRoute(
+        "/v1/limit-history", Page[limit_history.LimitChange], "site"
+    ),
 }
 
 COMMANDS |= {

@@ -10,9 +10,12 @@ from sitecontroller.domain.topology import (
     LimitUnit,
     Meter,
     PhaseMap,
+    ServiceClass,
     Supply,
     Topology,
 )
+
+CLASSES = "|".join(ServiceClass)
 
 
 def read_topology(root: Table, reader: "Reader") -> Topology:
@@ -109,6 +112,12 @@ def _evse(table: Table, station_id: str, circuit_id: str, number: int) -> Evse:
             "fallback_a",
             f"is 0 or at least the minimum of {current_a_min:g} A: a car can't charge with less",
         )
+    guaranteed_a = table.number("guaranteed_a", 0.0, low=0, high=current_a_max)
+    if 0 < guaranteed_a < current_a_min:
+        table.fault(
+            "guaranteed_a",
+            f"is 0 or at least the minimum of {current_a_min:g} A: a car can't charge with less",
+        )
     evse = Evse(
         station_id=station_id,
         evse_id=table.integer("id", number, low=1, high=100),
@@ -128,6 +137,8 @@ def _evse(table: Table, station_id: str, circuit_id: str, number: int) -> Evse:
             "efficiency", 0.92 if supply is Supply.DC else 1.0, low=0.5, high=1
         ),
         connector_type=table.text("connector", "CCS" if supply is Supply.DC else "Type2"),
+        service_class=ServiceClass(table.text("class", "normal", pattern=CLASSES) or "normal"),
+        guaranteed_a=guaranteed_a,
     )
     if supply is Supply.DC and evse.limit_unit is LimitUnit.A:
         table.fault("limit_unit", "is W for a DC outlet: its amperes are not the grid's")

@@ -193,6 +193,8 @@ class ChargingNeeds:
     """ScheduledControl or DynamicControl (ISO 15118-20)."""
     mobility_mode: str | None = None
     schedule_entries_max: int | None = None
+    delivered_wh: float | None = None
+    """What its session had by then; None: not known yet, so nothing."""
     verdict: NeedsVerdict | None = None
     """What we said."""
     details: dict[str, Any] = field(default_factory=dict)

@@ -257,6 +257,8 @@ class SiteView:
     commissioning_until: datetime | None
     new_stations: tuple[NewStationView, ...]
     clock_quality: TimeQuality = TimeQuality.GOOD
+    policy: str = "equal share"
+    """How load management shares what is there."""
     emergency: str | None = None
     """The emergency stop that holds, in words; None: none does."""
 

@@ -15,6 +15,8 @@ from sitecontroller.services.displays import Displays
 from sitecontroller.services.emergency import Emergency
 from sitecontroller.services.faults import Faults
 from sitecontroller.services.files import Files
+from sitecontroller.services.load.history import LimitHistory
+from sitecontroller.services.load.needs import NeedsBook
 from sitecontroller.services.load.signals import LimitSignals
 from sitecontroller.services.load.sources import LimitSources
 from sitecontroller.services.local_lists import LocalLists
@@ -42,6 +44,8 @@ class Blocks:
     displays: Displays
     faults: Faults
     smart: SmartCharging
+    needs: NeedsBook
+    limit_history: LimitHistory
     limit_sources: LimitSources
     limit_signals: LimitSignals
     costs: Costs
@@ -65,6 +69,7 @@ class Blocks:
 async def make_blocks(desk: Desk) -> Blocks:
     """Make them and let them take up what the database knows."""
     limit_sources = LimitSources(desk)
+    smart = SmartCharging(desk)
     blocks = Blocks(
         emergency=Emergency(desk),
         files=Files(desk),
@@ -77,6 +82,9 @@ async def make_blocks(desk: Desk) -> Blocks:
         customers=Customers(desk),
         displays=Displays(desk),
         faults=Faults(desk),
+        smart=smart,
+        needs=NeedsBook(desk, smart.needs.needs),
+        limit_history=LimitHistory(desk),
         limit_sources=limit_sources,
         limit_signals=LimitSignals(desk, limit_sources),
         costs=Costs(desk),

@@ -1,7 +1,7 @@
 """What cars ask for and say they will draw (ISO 15118): kept for each EVSE, answered, handed on.
 
-Load management limits a session with or without this; `needs` is for whoever plans with departures
-and energies.
+Load management limits a session with or without this; its departure and energy count there as far
+as people said nothing else (`load.needs`).
 """
 
 import asyncio
@@ -78,7 +78,9 @@ class CarNeeds:
             elif await self._is_steered(needs.key):
                 verdict = NeedsVerdict.SCHEDULE_FOLLOWS
         key = None if transaction is None else transaction.key
-        kept = replace(needs, transaction_key=key, verdict=verdict)
+        energy_wh = None if transaction is None else transaction.energy_wh
+        delivered_wh = None if energy_wh is None else float(energy_wh)
+        kept = replace(needs, transaction_key=key, verdict=verdict, delivered_wh=delivered_wh)
         is_open = transaction is not None
         if self._desk.config.topology.evse(needs.key) is not None:
             at = needs.received_at

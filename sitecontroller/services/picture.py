@@ -101,6 +101,7 @@ class Picture:
             fail_safe=self._load.fail_safe,
             commissioning_until=_still(self._stations.commissioning_until, now),
             new_stations=self._stations.new_stations(),
+            policy=self._config.load.policy,
             emergency=self._emergency_words(),
         )
 

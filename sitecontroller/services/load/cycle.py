@@ -180,6 +180,7 @@ class Cycle:
                 if control.transaction is not None or control.exposure_a(now_s) > 0
             ),
             self._limits.states(),
+            self._settings.policy,
         )
         return self.snapshot
 
@@ -260,7 +261,7 @@ class Cycle:
 
     def _show(self, now_s: float) -> None:
         limits = {
-            key: limit_view(control, self._targets.get(key), now_s)
+            key: limit_view(control, self._targets.get(key), now_s, self._settings.policy)
             for key, control in self._controls.items()
         }
         circuits = {id_: self.view_circuit(id_, now_s) for id_ in self._circuits.by_id}

@@ -135,8 +135,6 @@ class Pass:
         control = self.controls[demand.key]
         if self.now_s < control.retry_s:
             return False
-        if control.trial is not None:
-            return control.trial.is_due
         if control.must_resend:
             return True
         if demand.limit_a <= control.evse.fallback_a + EPSILON_A:

@@ -17,6 +17,7 @@ from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import ChargingState
 from sitecontroller.domain.topology import Evse, EvseKey, LimitUnit, Supply
 from sitecontroller.domain.transaction import Transaction
+from sitecontroller.services.load.claim import CLASSES, NO_CLAIM, Claim
 from sitecontroller.services.load.draw import UNKNOWN_CURRENT, Draw, GridCurrent, grid_current
 
 PLUGGED_RESERVE_S = 120.0
@@ -75,6 +76,8 @@ class EvseControl:
     0 A, in words; nobody if empty."""
     priority_of: str = ""
     """The session, by the station's id, that follows its priority profile instead of our limit."""
+    claimed: Claim = NO_CLAIM
+    """The last session's that claimed anything."""
     kept_until_s: float = float("-inf")
     """Its fallback is kept free for a start that is about to be accepted."""
     draw: Draw | None = None
@@ -216,6 +219,13 @@ class EvseControl:
         return by if self.transaction is not None and self.transaction.key == held else ""
 
     @property
+    def claim(self) -> Claim:
+        """What the session here may claim."""
+        transaction, claimed = self.transaction, self.claimed
+        is_its = transaction is not None and transaction.key == claimed.transaction_key
+        return claimed if is_its else NO_CLAIM
+
+    @property
     def has_priority(self) -> bool:
         """Whether the session here charges with priority, whatever it is told."""
         transaction = self.transaction
@@ -247,6 +257,10 @@ class EvseControl:
             need_a=self.need.need_a,
             step_a=evse.step_a,
             weight=evse.weight,
+            demand_class=CLASSES[self.claim.class_at(evse, now_s)],
+            guaranteed_a=evse.guaranteed_a,
+            departs_in_s=self.claim.departs_in_s(now_s),
+            energy_need_wh=self.claim.need_wh(transaction),
             steerable=self.steerable,
             wants=not self.need.asleep,
             paused_by=self.paused_by,

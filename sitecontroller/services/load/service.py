@@ -6,6 +6,7 @@ the next cycle. Safety rules S1–S6 and what they promise are in docs/load-mana
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator
 
 from sitecontroller.config import LoadSettings
@@ -24,6 +25,7 @@ from sitecontroller.ports import Clock
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.load.answers import Answers
+from sitecontroller.services.load.claim import Claim
 from sitecontroller.services.load.cycle import Cycle
 from sitecontroller.services.load.fallbacks import Fallbacks
 from sitecontroller.services.load.limits import StandingLimit
@@ -35,6 +37,8 @@ from sitecontroller.services.load.views import fail_safe_reason
 from sitecontroller.services.metering import MeteringService
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
+
+log = logging.getLogger(__name__)
 
 
 class LoadService:
@@ -133,6 +137,13 @@ class LoadService:
             self._controls[key].held = running.key, paused_by
             self._pace.ask()
 
+    def claim(self, key: EvseKey, claim: Claim) -> None:
+        """What the session at an EVSE may claim beside others, from now on."""
+        control = self._controls.get(key)
+        if control is not None:
+            control.claimed = claim
+            self._pace.ask()
+
     def told_a(self, key: EvseKey) -> float | None:
         """What load management allows an EVSE with a session, A per phase; None: nobody charges."""
         control = self._controls.get(key)
@@ -194,6 +205,7 @@ class LoadService:
         unsubscribe = self._publisher.subscribe(
             self._on_event, MeterMeasured, TransactionChanged, StationReady, StationDisconnected
         )
+        log.info("load management: %s", self._state.settings.policy)
         try:
             while True:
                 due_s = await self._pace.due()

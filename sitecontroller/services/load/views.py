@@ -25,7 +25,7 @@ OVERLOADED_AFTER_S = 12.0
 RISING_A = 1.0
 
 
-def limit_view(control: EvseControl, target: Limit | None, now_s: float) -> LimitView:
+def limit_view(control: EvseControl, target: Limit | None, now_s: float, policy: str) -> LimitView:
     """What an EVSE may draw and why."""
     told_a = control.limit_a(now_s)
     exposure_a = round(control.exposure_a(now_s), 1)
@@ -41,10 +41,11 @@ def limit_view(control: EvseControl, target: Limit | None, now_s: float) -> Limi
         return LimitView(told_a, text, "station", exposure_a)
     if target is None:
         return LimitView(told_a, f"{told_a:g} A: as before, starting up", "fallback", exposure_a)
+    reason = control.claim.reason(control.evse, target, policy, now_s)
     if target.current_a > told_a + RISING_A:
-        text = f"{told_a:g} A, rising to {target.current_a:g} A: {target.source}"
+        text = f"{told_a:g} A, rising to {target.current_a:g} A: {reason}"
     else:
-        text = f"{told_a:g} A: {target.source}"
+        text = f"{told_a:g} A: {reason}"
     return LimitView(told_a, text, target.bound_by, exposure_a)
 
 
