@@ -7,6 +7,7 @@ import functools
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
 
 from sitecontroller.domain.errors import OperatingError
@@ -25,7 +26,8 @@ class ProcessWorkshop:
         self._waiting = 0
 
     async def run(self, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run an importable function with picklable arguments. Raises OperatingError when full."""
+        """Run an importable function with picklable arguments. Raises OperatingError when full, or
+        when the worker died: the next job gets a new one."""
         if self._waiting >= WAITING_MAX:
             raise OperatingError(
                 f"{WAITING_MAX} documents are waiting already", remedy="Try again in a minute"
@@ -33,9 +35,18 @@ class ProcessWorkshop:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         self._waiting += 1
+        pool = self._pool
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, functools.partial(fn, *args, **kwargs))
+            return await loop.run_in_executor(pool, functools.partial(fn, *args, **kwargs))
+        except BrokenProcessPool:
+            if self._pool is pool:
+                self._pool = None
+            job = getattr(fn, "__name__", "a job")
+            raise OperatingError(
+                f"the process that makes documents and plans died of {job}",
+                remedy="Try again; the log says more",
+            ) from None
         finally:
             self._waiting -= 1
 
