@@ -19,6 +19,7 @@ from sitecontroller.cli import (
     limits,
     meters,
     ocpp,
+    plan,
     run,
     selfcheck,
     sites,
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_emergency(commands)
     _add_firmware(commands)
     _add_ocpp(commands)
+    _add_plan(commands)
     _add_status(commands)
     _add_selfcheck(commands)
     return parser
@@ -368,6 +370,17 @@ def _add_ocpp(commands: _Commands) -> None:
         help="so many times as fast, or asap: without pauses (default 1, pauses of 30 s at most)",
     )
     replay.set_defaults(work=ocpp.play)
+
+
+def _add_plan(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "plan",
+        help="when each car is to charge, what it costs, and how far off forecasts were",
+        description="The running controller's plan by [planning] of site.toml.",
+    )
+    _add_config(command)
+    command.add_argument("--json", action="store_true", help="every quarter hour, for scripts")
+    command.set_defaults(work=plan.show)
 
 
 def _add_status(commands: _Commands) -> None:
