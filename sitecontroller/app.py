@@ -260,6 +260,7 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
 
 
 def _keep_limit_sources(supervisor: Supervisor, config: SiteConfig, services: SiteServices) -> None:
+    supervisor.keep("limit proofs", services.blocks.limit_proofs.run)
     if not config.limit_sources:
         return
     signals = services.blocks.limit_signals

@@ -345,6 +345,9 @@ class UnitOfWork(Protocol):
     def kept_page(
         self, kind: str, limit: int, cursor: str | None, station_id: str | None = None
     ) -> Page[Kept]: ...
+    def drop_kept_before(self, kind: str, before: datetime) -> int:
+        """Forget closed ones that are older; how many."""
+
     def trim_kept(self, kind: str, most: int) -> int:
         """Forget the oldest closed ones beyond `most`; how many."""
 

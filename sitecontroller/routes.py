@@ -21,6 +21,7 @@ from sitecontroller.domain import (
     faults,
     grid,
     limit_history,
+    limit_proof,
     limit_signal,
     limit_source,
     local_list,
@@ -279,6 +280,9 @@ COMMANDS |= {
 QUERIES |= {
     limit_source.SiteLimitsQuery: QueryRoute(
         "/v1/site-limits", Page[limit_source.SiteLimitView], "site"
+    ),
+    limit_proof.LimitProofsQuery: QueryRoute(
+        "/v1/limit-proofs", Page[limit_proof.LimitProof], "site"
     ),
     limit_signal.LimitSourcesQuery: QueryRoute(
         "/v1/limit-sources", Page[limit_signal.LimitSourceView], "site"

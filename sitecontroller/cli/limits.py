@@ -2,13 +2,19 @@
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable
+import csv
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
 from sitecontroller.cli.sites import config_path
 from sitecontroller.client import ControllerClient
 from sitecontroller.clock import SystemClock
 from sitecontroller.config import load_config
+from sitecontroller.domain.limit_proof import LimitProof, LimitProofsQuery
+from sitecontroller.domain.limit_signal import LimitSourcesQuery, LimitSourceView
 from sitecontroller.domain.limit_source import (
     LimitSource,
     SetSiteLimit,
@@ -17,6 +23,10 @@ from sitecontroller.domain.limit_source import (
     WithdrawSiteLimit,
 )
 from sitecontroller.domain.topology import PHASE_NAMES
+from sitecontroller.wire import to_json
+
+PROOFS_EACH = 500
+PROOFS_MAX = 50_000
 
 
 def show(options: argparse.Namespace) -> int:
@@ -50,6 +60,31 @@ def withdraw(options: argparse.Namespace) -> int:
     return _ask(options, work)
 
 
+def sources(options: argparse.Namespace) -> int:
+    """What sets limits by itself, and what it says now."""
+
+    async def work(client: ControllerClient) -> list[str]:
+        views = (await client.ask(LimitSourcesQuery())).items
+        return [render_source(view) for view in views] or ["site.toml names no limit source."]
+
+    return _ask(options, work)
+
+
+def proofs(options: argparse.Namespace) -> int:
+    """How limits of the grid operator were kept, as CSV, newest first."""
+
+    async def work(client: ControllerClient) -> list[str]:
+        found: list[LimitProof] = []
+        page = await client.ask(LimitProofsQuery(PROOFS_EACH))
+        found += page.items
+        while page.next is not None and len(found) < PROOFS_MAX:
+            page = await client.ask(LimitProofsQuery(PROOFS_EACH, page.next))
+            found += page.items
+        return proofs_csv(found)
+
+    return _ask(options, work)
+
+
 def asked(options: argparse.Namespace, now: datetime) -> SetSiteLimit:
     """What the options say."""
     amps: float | None = options.amps
@@ -79,6 +114,33 @@ def render(view: SiteLimitView) -> list[str]:
     reason = f": {limit.reason}" if limit.reason else ""
     line = f"{limit.limit_id}  {place}  {', '.join(values)}  {view.words}{reason}"
     return [line, *([f"  {view.warning}"] if view.warning else ())]
+
+
+def render_source(view: LimitSourceView) -> str:
+    """One source: what it is, whether it is heard, what it says."""
+    seen = view.last_contact_at
+    heard = "never heard" if seen is None else f"heard {seen:%Y-%m-%d %H:%M:%S}Z"
+    place = view.group_id or view.circuit_id
+    fault = f": {view.fault}" if view.fault else ""
+    return f"{view.source_id}  {view.kind}  {place}  {view.state}  {view.says}  {heard}{fault}"
+
+
+def proofs_csv(proofs: Sequence[LimitProof]) -> list[str]:
+    """A line each under a line of names; what a spreadsheet would run as a formula is quoted."""
+    names = [field.name for field in fields(LimitProof)]
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(names)
+    for proof in proofs:
+        row = to_json(proof)
+        row["allowed_a"] = " ".join("-" if a is None else f"{a:.2f}" for a in proof.allowed_a)
+        writer.writerow([_harmless(row[name]) for name in names])
+    return table.getvalue().splitlines()
+
+
+def _harmless(value: Any) -> Any:
+    is_formula = isinstance(value, str) and value[:1] in tuple("=+-@\t\r")
+    return f"'{value}" if is_formula else value
 
 
 def _ask(

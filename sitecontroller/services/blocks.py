@@ -17,6 +17,7 @@ from sitecontroller.services.faults import Faults
 from sitecontroller.services.files import Files
 from sitecontroller.services.load.history import LimitHistory
 from sitecontroller.services.load.needs import NeedsBook
+from sitecontroller.services.load.proofs import LimitProofs
 from sitecontroller.services.load.signals import LimitSignals
 from sitecontroller.services.load.sources import LimitSources
 from sitecontroller.services.local_lists import LocalLists
@@ -47,6 +48,7 @@ class Blocks:
     needs: NeedsBook
     limit_history: LimitHistory
     limit_sources: LimitSources
+    limit_proofs: LimitProofs
     limit_signals: LimitSignals
     costs: Costs
     conformance: ConformanceBook
@@ -86,6 +88,7 @@ async def make_blocks(desk: Desk) -> Blocks:
         needs=NeedsBook(desk, smart.needs.needs),
         limit_history=LimitHistory(desk),
         limit_sources=limit_sources,
+        limit_proofs=LimitProofs(desk, limit_sources),
         limit_signals=LimitSignals(desk, limit_sources),
         costs=Costs(desk),
         conformance=ConformanceBook(desk),

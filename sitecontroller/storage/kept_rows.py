@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import delete, select
 
@@ -47,6 +48,9 @@ _OLDEST = Statement(
             .offset(parameter("most"))
         )
     )
+)
+_OLD = Statement(
+    delete(kept).where(_OF_KIND, kept.c.open.is_(False), kept.c.at < parameter("before", kept.c.at))
 )
 
 
@@ -99,6 +103,10 @@ class KeptRows:
             position=("at", "key"),
         )
         return Page(tuple(_kept(row) for row in rows), following)
+
+    def drop_kept_before(self, kind: str, before: datetime) -> int:
+        """Forget closed ones that are older; how many."""
+        return _OLD.run(self.connection, {"kind": kind, "before": before})
 
     def trim_kept(self, kind: str, most: int) -> int:
         """Forget the oldest closed ones beyond `most`; how many."""

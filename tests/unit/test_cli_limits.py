@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sitecontroller.cli.limits import asked, render
+from sitecontroller.cli.limits import asked, proofs_csv, render, render_source
 from sitecontroller.cli.main import _parser
+from sitecontroller.domain.limit_proof import LimitProof
+from sitecontroller.domain.limit_signal import LimitSourceView
 from sitecontroller.domain.limit_source import LimitSource, SetSiteLimit, SiteLimit, SiteLimitView
 
 NOW = datetime(2026, 1, 5, 16, 0, tzinfo=UTC)
@@ -41,3 +43,20 @@ def test_a_limit_is_told_with_its_place_value_source_and_what_it_cannot_do() -> 
         "14a  g  20 A L1, 4200 W  site limit 'grid operator': dimmed",
         "  but …",
     ]
+
+
+def test_proofs_are_a_table_that_a_spreadsheet_runs_nothing_of() -> None:
+    proof = LimitProof("01K", "=cmd()", "@x", None, "g", 4200.0, (6.1, None, 6.1), NOW, None)
+    names, line = proofs_csv([proof])
+    assert names.startswith("proof_key,limit_id,set_by,circuit_id,group_id,power_w,allowed_a")
+    assert line == ("01K,'=cmd(),'@x,,g,4200.0,6.10 - 6.10,2026-01-05T16:00:00.000Z,,,,,0.0,")
+
+
+def test_a_source_is_told_in_a_line() -> None:
+    view = LimitSourceView(
+        "dso", "http", LimitSource.GRID_OPERATOR, "main", None, "failsafe", NOW, NOW,
+        "4200 W it is silent", 4200.0, None, None, "it answers 500",
+    )  # fmt: skip
+    assert render_source(view) == (
+        "dso  http  main  failsafe  4200 W it is silent  heard 2026-01-05 16:00:00Z: it answers 500"
+    )

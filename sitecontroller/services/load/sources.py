@@ -82,6 +82,11 @@ class LimitSources:
                 await self._shelf.drop(limit.limit_id)
         self._tell_load()
 
+    def standing(self, limit_id: str) -> SiteLimit | None:
+        """The limit in force under that id."""
+        known = self._standing.get(limit_id)
+        return None if known is None else known.limit
+
     def keep(self, limit: SiteLimit) -> None:
         """A source of site.toml limits from now on, until it says otherwise; its `until` is for
         people. Nothing is stored here: whoever watches the source remembers it."""
