@@ -27,6 +27,8 @@ from sitecontroller.dlm.fallbacks import prove_fallbacks
 from sitecontroller.domain.errors import StoreUnavailable
 from sitecontroller.fileserver.addresses import address_towards
 from sitecontroller.fileserver.server import LanFileServer
+from sitecontroller.modbus.bus import Bus
+from sitecontroller.modbus.inputs import InputPoller
 from sitecontroller.modbus.poller import MeterPoller
 from sitecontroller.ocpp.dialects import make_dialect
 from sitecontroller.ocpp.server import OcppServer
@@ -210,11 +212,16 @@ async def _face(
 async def _open_doors(site: Site, *, serve_api: bool) -> None:
     """Start what never ends, then listen, then tell where."""
     config, services, parts = site.config, site.services, site.parts
-    poller = MeterPoller(config.topology.meters.values(), services.clock, services.metering)
+    buses: dict[str, Bus] = {}
+    meters = config.topology.meters.values()
+    poller = MeterPoller(meters, services.clock, services.metering, buses)
+    inputs = InputPoller(config.inputs, services.clock, services.blocks.inputs, buses)
     supervisor = Supervisor(
         parts, lambda name: services.alarms.raise_("component-restarted", name, component=name)
     )
     supervisor.keep("meters", poller.run)
+    supervisor.keep("inputs", inputs.run)
+    supervisor.keep("dimming contacts", services.blocks.inputs.run)
     supervisor.keep("load management", services.load.run)
     supervisor.keep("housekeeping", lambda: _housekeeping(services, site.store))
     files = LanFileServer(

@@ -16,6 +16,7 @@ from sitecontroller.domain import (
     costs,
     customer,
     device,
+    digital_input,
     display,
     emergency,
     faults,
@@ -270,6 +271,7 @@ COMMANDS |= {
 
 QUERIES |= {
     emergency.EmergencyQuery: QueryRoute("/v1/emergency", emergency.EmergencyView, "site"),
+    digital_input.InputsQuery: QueryRoute("/v1/inputs", Page[digital_input.InputView], "site"),
 }
 
 COMMANDS |= {

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sitecontroller.config.files import FileSettings, read_files
+from sitecontroller.config.inputs import read_inputs
 from sitecontroller.config.limit_sources import LimitSourceSettings, read_limit_sources
 from sitecontroller.config.load import LoadSettings, read_load
 from sitecontroller.config.ocpp import (
@@ -22,6 +23,7 @@ from sitecontroller.config.ocpp import (
 from sitecontroller.config.planning import PlanningSettings, read_planning
 from sitecontroller.config.table import Reader, Table
 from sitecontroller.config.topology import read_topology
+from sitecontroller.domain.digital_input import DigitalInput
 from sitecontroller.domain.errors import ConfigurationError
 from sitecontroller.domain.topology import (
     Topology,
@@ -56,6 +58,7 @@ class SiteConfig:
     plug_and_charge: PlugAndChargeSettings
     planning: PlanningSettings
     limit_sources: tuple[LimitSourceSettings, ...] = ()
+    inputs: tuple[DigitalInput, ...] = ()
 
     @property
     def organization(self) -> str:
@@ -111,6 +114,7 @@ def parse_config(data: dict[str, Any], *, base_dir: Path, name: str = "site.toml
         plug_and_charge=read_plug_and_charge(root.table("plug_and_charge")),
         planning=read_planning(root.table("planning"), base_dir),
         limit_sources=read_limit_sources(root, topology, base_dir),
+        inputs=read_inputs(root, topology),
     )
     root.no_more()
     if config.ocpp.offline.before_asking:

@@ -49,6 +49,12 @@ ALARMS: dict[str, AlarmDefinition] = {
             "emergency",
         ),
         AlarmDefinition(
+            "input-lost", _H,
+            "Input {input} ({kind}) can't be read: {reason}",
+            "Check the module's power and its network or bus cable now: this contact does nothing",
+            "inputs",
+        ),
+        AlarmDefinition(
             "meter-stale", _H,
             "Meter {meter} has been silent for {age_s} s; chargers are held back",
             "Check the meter's power and its network or bus cable",

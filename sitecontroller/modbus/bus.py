@@ -46,7 +46,7 @@ class Bus:
         attempts: int = ATTEMPTS,
         unit_gap_s: float = 0.0,
     ) -> list[int]:
-        """The registers, after at most `attempts` × (connecting + `timeout_s`) on the line.
+        """Registers or bits, after at most `attempts` × (connecting + `timeout_s`) on the line.
 
         Raises MeterTimeout, MeterFault, or IllegalAddress at once.
         """

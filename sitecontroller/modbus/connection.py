@@ -99,14 +99,15 @@ class Connection:
         return self._client.connected
 
     async def ask(self, request: Request, timeout_s: float) -> list[int]:
-        """The registers. Raises MeterTimeout, MeterFault or IllegalAddress."""
+        """The registers, or bits as 0 and 1. Raises MeterTimeout, MeterFault or IllegalAddress."""
         assert self._request is None, "one request at a time: the bus holds a lock"
         self._request, self._stranger = request, None
-        read = (
-            self._client.read_holding_registers
-            if request.function == 3
-            else self._client.read_input_registers
-        )
+        read = {
+            1: self._client.read_coils,
+            2: self._client.read_discrete_inputs,
+            3: self._client.read_holding_registers,
+            4: self._client.read_input_registers,
+        }[request.function]
         try:
             async with asyncio.timeout(timeout_s):
                 answer = await read(request.start, count=request.count, device_id=request.unit_id)
@@ -122,6 +123,8 @@ class Connection:
             self._request = None
         if answer.isError():
             raise _refusal(answer.exception_code, request)
+        if request.of_bits:
+            return [int(bit) for bit in answer.bits[: request.count]]
         return list(answer.registers)
 
     def close(self) -> None:

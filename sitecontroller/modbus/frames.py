@@ -17,7 +17,8 @@ _ADU_LENGTH_MAX = 254
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Read `count` registers from `start`; `function` 3 holding, 4 input registers."""
+    """Read `count` from `start`; `function` 1 coils, 2 discrete inputs, 3 holding, 4 input
+    registers."""
 
     unit_id: int
     function: int
@@ -27,7 +28,12 @@ class Request:
     @property
     def answer_bytes(self) -> int:
         """The byte count its answer must carry."""
-        return 2 * self.count
+        return (self.count + 7) // 8 if self.of_bits else 2 * self.count
+
+    @property
+    def of_bits(self) -> bool:
+        """Whether it asks for single bits."""
+        return self.function in (1, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,12 +221,15 @@ class BusMeter:
         )
 
 
-def connect_meters(meters: Iterable[Meter], clock: Clock) -> tuple[BusMeter, ...]:
-    """The site's meters, those with the same address on one bus; nothing is connected yet.
+def connect_meters(
+    meters: Iterable[Meter], clock: Clock, buses: dict[str, Bus] | None = None
+) -> tuple[BusMeter, ...]:
+    """The site's meters, those with the same address on one bus; nothing is connected yet. `buses`
+    by their line: those that others use too.
 
     ConfigurationError names the meter whose model or address can't be used.
     """
-    buses: dict[str, Bus] = {}
+    buses = {} if buses is None else buses
     return tuple(_on_its_bus(meter, buses, clock) for meter in meters)
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from sitecontroller.domain.errors import MeterFault, MeterTimeout
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.topology import Meter
+from sitecontroller.modbus.bus import Bus
 from sitecontroller.modbus.meter import BusMeter, connect_meters
 from sitecontroller.ports import Clock
 
@@ -28,11 +29,18 @@ class Listener(Protocol):
 class MeterPoller:
     """Runs until cancelled; closes the buses then, and opens them again if run once more.
 
-    ConfigurationError when a meter's model or address can't be used.
+    `buses` by their line: those that others use too. ConfigurationError when a meter's model or
+    address can't be used.
     """
 
-    def __init__(self, meters: Iterable[Meter], clock: Clock, listener: Listener) -> None:
-        self._meters = connect_meters(meters, clock)
+    def __init__(
+        self,
+        meters: Iterable[Meter],
+        clock: Clock,
+        listener: Listener,
+        buses: dict[str, Bus] | None = None,
+    ) -> None:
+        self._meters = connect_meters(meters, clock, buses)
         self._clock, self._listener = clock, listener
         self._failing: set[str] = set()
 

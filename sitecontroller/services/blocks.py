@@ -15,6 +15,7 @@ from sitecontroller.services.displays import Displays
 from sitecontroller.services.emergency import Emergency
 from sitecontroller.services.faults import Faults
 from sitecontroller.services.files import Files
+from sitecontroller.services.inputs import Inputs
 from sitecontroller.services.load.history import LimitHistory
 from sitecontroller.services.load.needs import NeedsBook
 from sitecontroller.services.load.proofs import LimitProofs
@@ -34,6 +35,7 @@ class Blocks:
     """Each service once."""
 
     emergency: Emergency
+    inputs: Inputs
     files: Files
     security: Security
     local_lists: LocalLists
@@ -71,9 +73,11 @@ class Blocks:
 async def make_blocks(desk: Desk) -> Blocks:
     """Make them and let them take up what the database knows."""
     limit_sources = LimitSources(desk)
+    emergency = Emergency(desk)
     smart = SmartCharging(desk)
     blocks = Blocks(
-        emergency=Emergency(desk),
+        emergency=emergency,
+        inputs=Inputs(desk, emergency, limit_sources),
         files=Files(desk),
         security=Security(desk),
         local_lists=LocalLists(desk),

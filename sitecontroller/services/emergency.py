@@ -65,7 +65,7 @@ class Emergency:
         self._stop: EmergencyStop | None = None
         self._taken_out: dict[str, TakenOut] = {}
         self._contacts: dict[str, bool | None] = {}
-        """Emergency inputs: closed, open, or None: not known."""
+        """Emergency inputs: at rest or not, None: not known."""
         self._told: dict[str, tuple[int, float]] = {}
         """How often a station was told since it connected, and when last (monotonic)."""
         self._storing = asyncio.Lock()
@@ -102,10 +102,11 @@ class Emergency:
                 remedy="Clear the cause, then release the emergency stop by name",
             )
 
-    def contact(self, input_id: str, *, closed: bool | None) -> None:
-        """What an emergency contact shows; open triggers. None: not known, only said."""
-        self._contacts[input_id] = closed
-        if closed is False:
+    def contact(self, input_id: str, *, at_rest: bool | None) -> None:
+        """What an emergency contact shows: not at rest triggers. None: not known, which keeps a
+        stop from being released."""
+        self._contacts[input_id] = at_rest
+        if at_rest is False:
             self.trigger(f"contact {input_id}")
 
     def trigger(self, by: str, reason: str = "") -> asyncio.Task[None] | None:
@@ -143,7 +144,8 @@ class Emergency:
             if not_closed:
                 raise Conflict(
                     f"It can't be released: {', '.join(not_closed)}",
-                    remedy="Close the contact (unlock the button), or mend its wire or module",
+                    remedy="Unlock the button, or mend the contact's wire or module; take one that "
+                    "is gone for good out of site.toml",
                 )
             at = self._desk.clock.now()
             await self._desk.store.commit(put_release, stop, name, reason, at)
@@ -169,11 +171,11 @@ class Emergency:
         )
 
     def _not_closed(self) -> tuple[str, ...]:
-        words = {False: "is open", None: "isn't known to be closed"}
+        words = {False: "is still triggered", None: "can't be read"}
         return tuple(
-            f"contact {input_id} {words[closed]}"
-            for input_id, closed in self._contacts.items()
-            if closed is not True
+            f"contact {input_id} {words[at_rest]}"
+            for input_id, at_rest in self._contacts.items()
+            if at_rest is not True
         )
 
     # stopping

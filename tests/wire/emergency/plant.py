@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
 
 from sitecontroller.api.app import build_api
 from sitecontroller.app import build
@@ -20,7 +22,7 @@ from sitecontroller.simulation.virtual_time import virtual_clock
 from tests.wire.limits.box import Box, box_at, now
 from tests.wire.site import CARDS, PASSWORD, STATIONS, TARIFF, TestSite
 
-EARLIER_LEASES_S = 320.0
+EARLIER_LEASES_S = 135.0
 """Until then limits of a controller that ran before may still hold in the stations."""
 
 
@@ -40,6 +42,7 @@ def config_of(
             "site": {"id": "TEST", "name": "Test site"},
             "ocpp": {"host": "127.0.0.1", "port": 0, "security": {"tls": False}},
             "api": {"port": 0},
+            "load": {"lease_s": 120},
             "meters": meters,
             **({"inputs": list(inputs)} if inputs else {}),
             "circuits": [{"id": "main", "name": "Main", "limit_a": 63, **metered, **circuit}],
@@ -135,3 +138,60 @@ async def wallbox_at(
         finally:
             await asyncio.sleep(1)  # what it was told last is answered
             await asyncio.gather(*wallbox.tasks, return_exceptions=True)
+
+
+class ContactModule:
+    """A Modbus TCP module (pymodbus's own server) with contacts at unit 1.
+
+    `closed[n]` is its contact n, as coil, discrete input, and bit of holding register 0.
+    """
+
+    def __init__(self) -> None:
+        self.closed = [True] * 8
+        self.port = 0
+        self._server: ModbusTcpServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"tcp://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Serve, at the same port as before."""
+        bits = [SimData(0, values=[True] * 8, datatype=DataType.BITS)]
+        words = [SimData(0, values=[0], datatype=DataType.REGISTERS)]
+        device = SimDevice(
+            1,
+            (bits, list(bits), words, list(words)),
+            use_bit_addressing=True,
+            action=self._refresh,
+        )
+        self._server = ModbusTcpServer(device, address=("127.0.0.1", self.port))
+        await self._server.serve_forever(background=True)
+        listening: Any = self._server.transport
+        self.port = listening.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """It loses its power."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.serving.cancel()
+            server.close()
+            await asyncio.sleep(0)
+
+    async def _refresh(
+        self, function: int, start: int, address: int, count: int, registers: Any, written: Any
+    ) -> None:
+        """pymodbus keeps bits in words, too."""
+        registers[0] = sum(closed << bit for bit, closed in enumerate(self.closed))
+
+
+@contextlib.asynccontextmanager
+async def contact_module() -> AsyncIterator[ContactModule]:
+    """One that serves."""
+    module = ContactModule()
+    await module.start()
+    try:
+        yield module
+    finally:
+        await module.stop()

@@ -48,7 +48,7 @@ def test_a_person_stops_everything_and_a_person_lets_it_go_on(play: Any, version
         ):
             await one.box.begin()
             await other.box.begin(CARDS[1])
-            await asyncio.sleep(120)
+            await asyncio.sleep(60)
             assert one.drawn_a > 6 < other.drawn_a
             result = await client.execute(STOP)
             assert result.state is CommandState.ACCEPTED
