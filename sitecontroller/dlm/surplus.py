@@ -16,13 +16,13 @@ from sitecontroller.dlm.shares import Taker
 from sitecontroller.dlm.snapshot import Amperes
 from sitecontroller.domain.topology import NOMINAL_V
 
-SMOOTH_S = 30.0
+SMOOTH_S = 60.0
 """Time constant: shorter clouds are ridden out."""
 SAMPLE_EVERY_S = 5.0
-RAISE_EVERY_S = 120.0
+RAISE_EVERY_S = 90.0
 LOWER_EVERY_S = 30.0
 """Each change is a write to the flash of every station concerned."""
-RAISE_A = 1.0
+RAISE_A = 0.5
 LOWER_A = 0.25
 """A smaller change per car and phase isn't worth one."""
 
