@@ -12,7 +12,7 @@ CLASSES = {
     ServiceClass.FLEET: DemandClass.FLEET,
     ServiceClass.NORMAL: DemandClass.NORMAL,
 }
-OWN_BOUNDS = ("station", "car", "fallback", "meter", "emergency")
+OWN_BOUNDS = ("station", "car", "fallback", "meter", "emergency", "plan")
 """Who or what binds without any sharing."""
 
 

@@ -102,9 +102,9 @@ class NeedsBook:
             command.energy_wh,
             command.service_class,
         )
-        counts_little = (
-            command.departure_at is not None and self._desk.config.load.policy == EQUAL_SHARE
-        )
+        config = self._desk.config
+        goes_by_departure = config.load.policy != EQUAL_SHARE or config.planning.enabled
+        counts_little = command.departure_at is not None and not goes_by_departure
         reason = DEPARTURES_COUNT_LITTLE if counts_little else None
         return CommandResult(command_id, CommandState.ACCEPTED, reason)
 
