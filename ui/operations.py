@@ -23,8 +23,11 @@ from sitecontroller.domain.commands import (
     StopTransaction,
     UnlockConnector,
 )
+from sitecontroller.domain.emergency import ReleaseEmergency
 from sitecontroller.domain.errors import CallTimeout, ControllerError, StationOffline
 from sitecontroller.domain.limit_source import LimitSource, SetSiteLimit, WithdrawSiteLimit
+from sitecontroller.domain.session_needs import BoostSession, EndBoost, SetChargingNeeds
+from sitecontroller.domain.topology import ServiceClass
 from ui.desk import Desk, Notice
 from ui.i18n.texts import translate
 from ui.presenters import units
@@ -253,6 +256,46 @@ def _what_it_cannot(result: CommandResult) -> Notice | None:
         Tone.MEDIUM,
         Shape.DIAMOND,
         lasting=True,
+    )
+
+
+def set_needs(
+    desk: Desk,
+    name: str,
+    transaction_key: str,
+    *,
+    departure_at: datetime | None,
+    energy_wh: float | None,
+    service_class: ServiceClass,
+) -> None:
+    """Say when a car leaves, how much it needs and how it is served."""
+    command = SetChargingNeeds(transaction_key, departure_at, energy_wh, service_class)
+    text = translate("Operation", "{charger}: load management knows what the car needs")
+    Operation(desk, command, name).success(text.format(charger=name)).start()
+
+
+def boost(desk: Desk, name: str, transaction_key: str, until: datetime) -> None:
+    """Serve a car before others for a while."""
+    text = translate("Operation", "{charger} goes first until {time}").format(
+        charger=name, time=units.clock_time(until, desk.picture.zone)
+    )
+    Operation(desk, BoostSession(transaction_key, until), name).success(text).start()
+
+
+def end_boost(desk: Desk, name: str, transaction_key: str) -> None:
+    """Serve a car as the others again."""
+    text = translate("Operation", "{charger} waits its turn again").format(charger=name)
+    Operation(desk, EndBoost(transaction_key), name).success(text).start()
+
+
+def release_emergency(desk: Desk, name: str, reason: str) -> None:
+    """Say that a person has looked and charging may go on."""
+    (
+        Operation(
+            desk, ReleaseEmergency(name, reason), translate("Operation", "The emergency stop")
+        )
+        .success(translate("Operation", "Released by {name}; chargers come back").format(name=name))
+        .start()
     )
 
 

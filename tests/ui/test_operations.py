@@ -258,7 +258,8 @@ def test_a_setting_is_read_and_shown(run_qt: Run, settings: QSettings) -> None:
     async def play() -> None:
         async with open_console(client, settings) as console:
             controls = controls_of(console, FREE)
-            name = controls.findChildren(QLineEdit)[1]
+            fields = controls.findChildren(QLineEdit)
+            name = next(field for field in fields if field.accessibleName() == "Setting")
             QTest.keyClicks(name, "HeartbeatInterval")
             QTest.keyClick(name, Qt.Key.Key_Return)
             await eventually(lambda: "HeartbeatInterval = 300" in audit.shown_texts(controls))

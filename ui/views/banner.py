@@ -1,15 +1,16 @@
-"""The alarm banner and, above it, the word about a lost controller: both on every screen."""
+"""The alarm banner and, above it, a lost controller and an emergency stop: on every screen."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from sitecontroller.domain.alarm import AlarmPriority
+from sitecontroller.domain.emergency import NAME_CHARACTERS_MIN, TEXT_CHARACTERS_MAX
 from ui.i18n.texts import translate
 from ui.presenters import frame
 from ui.presenters.words import Shape, State, Tone
 from ui.shortcuts import Action, keys_of
 from ui.state import Picture
-from ui.widgets.buttons import button
+from ui.widgets.buttons import HoldButton, button
 from ui.widgets.labels import ElidedLabel, PriorityBadge, StateLabel
 
 HEIGHT = 58
@@ -108,3 +109,64 @@ class LostBanner(QFrame):
             self._remedy.setText(view.remedy)
             self._start.setVisible(self._may_start and view.may_start)
         self.setVisible(view is not None and picture.site is not None)
+
+
+class EmergencyBanner(QFrame):
+    """Says that the site is stopped, and lets a named person release it."""
+
+    released = Signal(str, str)
+    """By whom, and what was found."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("banner")
+        self.setProperty("tone", "high")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(16, 8, 16, 8)
+        row.setSpacing(8)
+        words = QVBoxLayout()
+        words.setSpacing(1)
+        self._title = StateLabel()
+        self._holds = ElidedLabel(
+            translate("Frame", "Nothing charges and nothing starts until it is released.")
+        )
+        words.addWidget(self._title)
+        words.addWidget(self._holds)
+        row.addLayout(words, 1)
+        self.name = _field(translate("Frame", "Your name"))
+        self.found = _field(translate("Frame", "What you found"))
+        row.addWidget(self.name)
+        row.addWidget(self.found)
+        self.release = HoldButton(translate("Frame", "Release"))
+        self.release.confirmed.connect(self._release)
+        row.addWidget(self.release)
+        for field in (self.name, self.found):
+            field.textChanged.connect(lambda _text: self._enable())
+        self._live = False
+        self.hide()
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show or hide."""
+        stop = picture.site.emergency if picture.site is not None else None
+        self._live = picture.live
+        if stop is not None:
+            self._title.show_state(State(stop[:1].upper() + stop[1:], Shape.TRIANGLE, Tone.HIGH))
+        self.setVisible(stop is not None)
+        self._enable()
+
+    def _enable(self) -> None:
+        typed = len(self.name.text().strip()) >= NAME_CHARACTERS_MIN
+        self.release.setEnabled(self._live and typed and bool(self.found.text().strip()))
+
+    def _release(self) -> None:
+        self.released.emit(self.name.text().strip(), self.found.text().strip())
+        self.found.clear()
+
+
+def _field(name: str) -> QLineEdit:
+    field = QLineEdit()
+    field.setPlaceholderText(name)
+    field.setAccessibleName(name)
+    field.setMaxLength(TEXT_CHARACTERS_MAX)
+    field.setFixedWidth(190)
+    return field

@@ -26,7 +26,7 @@ from ui.shortcuts import Action, shortcuts
 from ui.state import Changed
 from ui.theme import Scheme
 from ui.views.alarms import AlarmsScreen
-from ui.views.banner import AlarmBanner, LostBanner
+from ui.views.banner import AlarmBanner, EmergencyBanner, LostBanner
 from ui.views.connecting import ConnectingScreen
 from ui.views.diagnostics import DiagnosticsScreen
 from ui.views.help import HelpScreen
@@ -64,6 +64,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(SIZE_MIN)
         self.top_bar = TopBar()
         self.lost = LostBanner(may_start=may_start)
+        self.emergency = EmergencyBanner()
         self.banner = AlarmBanner()
         self.navigation = Navigation("")
         self.notices = NoticeBar()
@@ -144,6 +145,7 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.top_bar)
         column.addWidget(self.lost)
+        column.addWidget(self.emergency)
         column.addWidget(self.banner)
         row = QHBoxLayout()
         row.setSpacing(0)
@@ -175,6 +177,9 @@ class MainWindow(QMainWindow):
         self.navigation.wanted.connect(lambda action: self.go(Action(action)))
         self.navigation.scheme_wanted.connect(self._flip_scheme)
         self.banner.acknowledged.connect(lambda key: operations.acknowledge_alarm(self.desk, key))
+        self.emergency.released.connect(
+            lambda name, found: operations.release_emergency(self.desk, name, found)
+        )
         for source in (self.lost, self.connecting):
             source.start_wanted.connect(self.start_wanted)
 
@@ -228,6 +233,7 @@ class MainWindow(QMainWindow):
         self.banner.show_picture(picture)
         self.banner.setVisible(picture.site is not None)
         self.lost.show_picture(picture)
+        self.emergency.show_picture(picture)
         waiting = sum(1 for a in picture.alarms.values() if a.acknowledged_at is None)
         self.navigation.show_alarms(waiting)
         if picture.site is not None:

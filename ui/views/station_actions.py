@@ -10,6 +10,7 @@ from ui.i18n.texts import translate
 from ui.presenters import station as presenter
 from ui.presenters.settings import read_settings
 from ui.views.screen import labelled, panel
+from ui.views.session_needs import SessionNeeds
 from ui.widgets.buttons import HoldButton, button
 from ui.widgets.labels import PlainLabel
 
@@ -28,6 +29,8 @@ class StationActions(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
         column.addWidget(self._session_panel())
+        self.needs = SessionNeeds(desk)
+        column.addWidget(self.needs)
         column.addWidget(self._charger_panel())
         column.addWidget(self._settings_panel())
         column.addStretch(1)
@@ -51,6 +54,8 @@ class StationActions(QWidget):
         evse = self._evse()
         running = evse is not None and evse.transaction_key is not None
         reachable = station.online
+        key = evse.transaction_key if evse is not None else None
+        self.needs.show_session(key or "", station.station_id)
         self.start_button.setVisible(not running)
         self._card_row.setVisible(not running)
         self.start_button.setEnabled(reachable and bool(self._card.text().strip()))
