@@ -36,7 +36,7 @@ def show(options: argparse.Namespace) -> int:
         views = (await client.ask(SiteLimitsQuery())).items
         return [line for view in views for line in render(view)] or ["No site limit is in force."]
 
-    return _ask(options, work)
+    return ask(options, work)
 
 
 def change(options: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def change(options: argparse.Namespace) -> int:
         result = await client.execute(wanted)
         return [f"{wanted.limit_id} is in force.", *([result.reason] if result.reason else ())]
 
-    return _ask(options, work)
+    return ask(options, work)
 
 
 def withdraw(options: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def withdraw(options: argparse.Namespace) -> int:
         await client.execute(WithdrawSiteLimit(options.limit_id))
         return [f"{options.limit_id} is withdrawn."]
 
-    return _ask(options, work)
+    return ask(options, work)
 
 
 def sources(options: argparse.Namespace) -> int:
@@ -67,7 +67,7 @@ def sources(options: argparse.Namespace) -> int:
         views = (await client.ask(LimitSourcesQuery())).items
         return [render_source(view) for view in views] or ["site.toml names no limit source."]
 
-    return _ask(options, work)
+    return ask(options, work)
 
 
 def proofs(options: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def proofs(options: argparse.Namespace) -> int:
             found += page.items
         return proofs_csv(found)
 
-    return _ask(options, work)
+    return ask(options, work)
 
 
 def asked(options: argparse.Namespace, now: datetime) -> SetSiteLimit:
@@ -143,17 +143,18 @@ def _harmless(value: Any) -> Any:
     return f"'{value}" if is_formula else value
 
 
-def _ask(
+def ask(
     options: argparse.Namespace, work: Callable[[ControllerClient], Awaitable[list[str]]]
 ) -> int:
+    """Ask the running controller and print the lines of its answer."""
     config = load_config(config_path(options))
 
-    async def ask() -> list[str]:
+    async def answer() -> list[str]:
         client = ControllerClient.from_state_dir(config.state_dir)
         try:
             return await work(client)
         finally:
             await client.close()
 
-    print("\n".join(asyncio.run(ask())))
+    print("\n".join(asyncio.run(answer())))
     return 0

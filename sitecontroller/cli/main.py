@@ -22,6 +22,7 @@ from sitecontroller.cli import (
     plan,
     run,
     selfcheck,
+    sessions,
     sites,
     status,
     tariff,
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_meter(commands)
     _add_tariff(commands)
     _add_limit(commands)
+    sessions.add_session(commands, _add_config)
     _add_emergency(commands)
     _add_firmware(commands)
     _add_ocpp(commands)
@@ -279,6 +281,7 @@ def _add_limit(commands: _Commands) -> None:
     _add_config(clear)
     clear.add_argument("limit_id", metavar="ID", help="as limit list shows it")
     clear.set_defaults(work=limits.withdraw)
+    sessions.add_history(actions, _add_config)
 
 
 def _add_emergency(commands: _Commands) -> None:
