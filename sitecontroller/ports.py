@@ -16,10 +16,10 @@ from sitecontroller.domain.commands import ResetType, StationRequest
 from sitecontroller.domain.files import TransferScheme
 from sitecontroller.domain.limit_history import LimitChange
 from sitecontroller.domain.limit_signal import Said
-from sitecontroller.domain.metering import MeterReading
+from sitecontroller.domain.metering import MeterReading, QuarterHour
 from sitecontroller.domain.station import OcppVersion, StationBooted
 from sitecontroller.domain.tariff import Tariff
-from sitecontroller.domain.topology import EvseKey, PerPhase
+from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import Transaction, TransactionReport
 from sitecontroller.domain.views import JournalEntry, Page
 
@@ -234,19 +234,6 @@ class Kept:
     body: Any
     station_id: str | None = None
     open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class QuarterHour:
-    """What a circuit carried in a quarter hour, W per site phase; `number` counts them from 1970.
-
-    `evses_w` is the part of `mean_w` that EVSEs took.
-    """
-
-    number: int
-    mean_w: PerPhase
-    max_w: PerPhase
-    evses_w: PerPhase
 
 
 class UnitOfWork(Protocol):

@@ -57,3 +57,16 @@ class MeterReading:
     meter may be mounted the wrong way round."""
     signed_data: str | None = None
     """A signed meter value exactly as the station sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarterHour:
+    """What a circuit carried in a quarter hour, W per site phase; `number` counts them from 1970.
+
+    `evses_w` is the part of `mean_w` that EVSEs took.
+    """
+
+    number: int
+    mean_w: PerPhase
+    max_w: PerPhase
+    evses_w: PerPhase

@@ -21,6 +21,9 @@ sample_interval_s = 10     # how often a charging station reports its currents
 host = "127.0.0.1"
 port = {api_port}
 
+[planning]                 # cars that say when they leave charge when it costs least: try
+enabled = true             #   sitecontroller plan
+
 # ---------------------------------------------------------------- meters
 # model: a file of sitecontroller/modbus/models
 # url:   tcp://HOST:PORT, rtutcp://HOST:PORT or serial:///dev/ttyUSB0

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import delete, func, select
 
+from sitecontroller.domain.metering import QuarterHour
 from sitecontroller.domain.topology import PHASES
-from sitecontroller.ports import QuarterHour
 from sitecontroller.storage.schema import power_series, quarter_hour
 from sitecontroller.storage.statements import (
     Row,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sitecontroller.domain.events import Event, EvseMeasured, MeterMeasured, TransactionChanged
-from sitecontroller.domain.metering import MeterReading
+from sitecontroller.domain.metering import MeterReading, QuarterHour
 from sitecontroller.domain.topology import NOMINAL_V, PHASES, Evse, EvseKey, PerPhase
-from sitecontroller.ports import QuarterHour, UnitOfWork
+from sitecontroller.ports import UnitOfWork
 from sitecontroller.services.desk import Desk
 from sitecontroller.services.load.draw import grid_current
 

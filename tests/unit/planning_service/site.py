@@ -19,6 +19,7 @@ import pytest
 
 from sitecontroller.config import PlanningSettings
 from sitecontroller.domain.errors import OperatingError
+from sitecontroller.domain.metering import QuarterHour
 from sitecontroller.domain.planning import (
     ForecastQuery,
     ForecastView,
@@ -28,7 +29,6 @@ from sitecontroller.domain.planning import (
     SetPrices,
 )
 from sitecontroller.domain.topology import EvseKey, Topology
-from sitecontroller.ports import QuarterHour
 from sitecontroller.services.load import pace
 from sitecontroller.services.load.claim import Claim
 from sitecontroller.services.planning.planner import Planning

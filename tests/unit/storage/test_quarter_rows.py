@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sitecontroller.ports import QuarterHour
+from sitecontroller.domain.metering import QuarterHour
 from sitecontroller.storage import startup
 from sitecontroller.storage.engine import connect
 from sitecontroller.storage.unit_of_work import UnitOfWork
