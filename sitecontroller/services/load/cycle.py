@@ -13,7 +13,7 @@ from sitecontroller.dlm.allocate import Allocation, allocate
 from sitecontroller.dlm.base import Flows
 from sitecontroller.dlm.exposure import Sent
 from sitecontroller.dlm.limits import Limit
-from sitecontroller.dlm.snapshot import Snapshot
+from sitecontroller.dlm.snapshot import Demand, Snapshot
 from sitecontroller.domain.events import LimitsChanged
 from sitecontroller.domain.topology import NOMINAL_V, EvseKey
 from sitecontroller.domain.views import CircuitView, LimitView
@@ -175,7 +175,7 @@ class Cycle:
         self.snapshot = Snapshot(
             tuple(control.state(RESERVE_A) for control in self._circuits.by_id.values()),
             tuple(
-                self.advice.followed(control.demand(now_s), now_s, NOMINAL_V)
+                self._demand(control, now_s)
                 for control in self._controls.values()
                 if control.transaction is not None or control.exposure_a(now_s) > 0
             ),
@@ -183,6 +183,13 @@ class Cycle:
             self._settings.policy,
         )
         return self.snapshot
+
+    def _demand(self, control: EvseControl, now_s: float) -> Demand:
+        """A boost is for now: no plan puts it off."""
+        demand = control.demand(now_s)
+        if control.claim.boosts(now_s):
+            return demand
+        return self.advice.followed(demand, now_s, NOMINAL_V)
 
     def _decide(self, snapshot: Snapshot, now_s: float) -> list[Order]:
         self._targets = self._shared(snapshot) if self.started else {}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sitecontroller.config import LoadSettings
+from sitecontroller.dlm.advice import Ceiling
 from sitecontroller.domain.authorization import AuthorizationStatus
 from sitecontroller.domain.topology import ServiceClass
 from sitecontroller.domain.transaction import Transaction, TransactionState
@@ -82,6 +83,23 @@ def test_a_boost_is_first_until_its_end_and_no_longer() -> None:
             await site.advance(1200)
             assert site.told_a(1) == 0
             assert why(site, 2) == "10.5 A: fleet; Main, L1"
+
+    play(story())
+
+
+def test_a_plan_puts_no_boost_off() -> None:
+    async def story() -> None:
+        site = site_of(40.0)
+        async with site:
+            await one_by_one(site, 60)
+            now_s = site.now_s
+            cheap = {key(n): (Ceiling(now_s, now_s + 900, 6.0, "a plan"),) for n in (1, 2)}
+            leaves_s = {key(n): now_s + 36_000 for n in (1, 2)}
+            site.load._cycle.advice.replace(now_s, cheap, leaves_s)
+            claim(site, 1, boost_ends_s=now_s + 600, boost_words="boost until 18:00")
+            await site.advance(120)
+            assert site.told_a(1) > 30
+            assert site.told_a(2) == 6
 
     play(story())
 
