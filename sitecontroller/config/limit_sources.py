@@ -14,6 +14,7 @@ from sitecontroller.domain.topology import HIGHEST_V, NOMINAL_V, Topology
 from sitecontroller.domain.windows import DAYS, WeeklyWindow
 
 _CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
+_URL = r"https?://[^\s@]+"
 _POINTER = r"(/[^/]*)*"
 _TOPIC = r"[^#+\x00-\x1f]{1,200}"
 
@@ -76,6 +77,26 @@ class MqttSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenAdrSignal:
+    """A VTN of OpenADR 3, asked every `poll_s`; its `url` ends before `/events`.
+
+    `token_url` None: the VTN tells it, on its own host. `targets` none: every event it lets us see.
+    `reading.unit` is for limits whose unit neither event nor programme says.
+    """
+
+    url: str
+    reading: Reading
+    poll_s: float
+    programme: str | None
+    targets: tuple[str, ...]
+    client_id: str | None
+    client_secret: Secret
+    token_url: str | None
+    scope: str | None
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class WindowsSignal:
     """The same limit in weekly windows on the site's clock."""
 
@@ -83,7 +104,7 @@ class WindowsSignal:
     limit: LimitValue
 
 
-Signal = HttpSignal | MqttSignal | WindowsSignal
+Signal = HttpSignal | MqttSignal | OpenAdrSignal | WindowsSignal
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +217,7 @@ def _http(table: Table, reading: Reading, base_dir: Path) -> HttpSignal:
     poll_s = table.number("poll_s", 30.0, low=1, high=3600)
     _check_pace(table, poll_s)
     return HttpSignal(
-        url=table.text("url", None, pattern=r"https?://[^\s@]+"),
+        url=table.text("url", None, pattern=_URL),
         reading=_with_unit(table, reading),
         poll_s=poll_s,
         value=table.optional_text("value", pattern=_POINTER),
@@ -231,6 +252,26 @@ def _mqtt(table: Table, reading: Reading, base_dir: Path) -> MqttSignal:
         table.fault("username", "is missing: a broker takes a password with a user name alone")
     if signal.by_connection and signal.heartbeat_topic is not None:
         table.fault("heartbeat_topic", 'needs contact = "messages"')
+    return signal
+
+
+def _openadr(table: Table, reading: Reading, base_dir: Path) -> OpenAdrSignal:
+    poll_s = table.number("poll_s", 30.0, low=1, high=3600)
+    _check_pace(table, poll_s)
+    signal = OpenAdrSignal(
+        url=table.text("url", None, pattern=_URL).rstrip("/"),
+        reading=Reading(table.text("unit", "kW", pattern="W|kW|A"), reading.dimmed),
+        poll_s=poll_s,
+        programme=table.optional_text("program", pattern=r"[A-Za-z0-9_-]{1,128}"),
+        targets=table.texts("targets", pattern=r".{1,128}"),
+        client_id=table.optional_text("client_id", pattern=r".{1,4096}"),
+        client_secret=_secret(table, "client_secret", base_dir),
+        token_url=table.optional_text("token_url", pattern=_URL),
+        scope=table.optional_text("scope", pattern=r".{1,400}"),
+        ca_file=_file(table, "ca_file", base_dir),
+    )
+    if (signal.client_id is None) is not (signal.client_secret == Secret()):
+        table.fault("client_id", "goes with client_secret_file or client_secret_env: write both")
     return signal
 
 
@@ -301,5 +342,6 @@ def _file(table: Table, key: str, base_dir: Path) -> Path | None:
 _SIGNALS: Mapping[str, Callable[[Table, Reading, Path], Signal]] = {
     "http": _http,
     "mqtt": _mqtt,
+    "openadr3": _openadr,
     "windows": _windows,
 }

@@ -17,6 +17,14 @@ from sitecontroller.signals.secrets import reveal
 TIMEOUT_S = 10.0
 
 
+class Refused(SenselessSignal):
+    """An answer other than 200."""
+
+    def __init__(self, url: str, status: int) -> None:
+        super().__init__(f"{url.partition('?')[0]} answers {status}")
+        self.status = status
+
+
 class HttpSource:
     """Polls for ever; each answer is a heartbeat too."""
 
@@ -66,24 +74,26 @@ async def fetched(
     headers: dict[str, str],
     data: dict[str, str] | None = None,
     params: dict[str, str] | None = None,
+    bytes_max: int = TEXT_BYTES_MAX,
 ) -> bytes:
-    """The body of a 200; SenselessSignal for other answers and for more than 64 KiB."""
+    """The body of a 200; SenselessSignal for other answers (Refused) and longer ones."""
     request = client.build_request(method, url, headers=headers, data=data, params=params)
     try:
         async with asyncio.timeout(TIMEOUT_S):
             answer = await client.send(request, stream=True)
             try:
                 if answer.status_code != httpx.codes.OK:
-                    raise SenselessSignal(f"{url} answers {answer.status_code}")
+                    raise Refused(url, answer.status_code)
                 body = b""
                 async for part in answer.aiter_bytes():
                     body += part
-                    if len(body) > TEXT_BYTES_MAX:
-                        raise SenselessSignal(f"{url} answers more than {TEXT_BYTES_MAX} bytes")
+                    if len(body) > bytes_max:
+                        raise SenselessSignal(f"the answer has more than {bytes_max} bytes")
             finally:
                 await answer.aclose()
     except TimeoutError:
-        raise SenselessSignal(f"{url} didn't answer within {TIMEOUT_S:g} s") from None
+        name = url.partition("?")[0]
+        raise SenselessSignal(f"{name} didn't answer within {TIMEOUT_S:g} s") from None
     return body
 
 

@@ -33,8 +33,6 @@ _MISSING = object()
 def parsed(text: bytes) -> Any:
     """JSON; SenselessSignal for anything else."""
     try:
-        if len(text) > TEXT_BYTES_MAX:
-            raise SenselessSignal(f"the answer has more than {TEXT_BYTES_MAX} bytes")
         return json.loads(text)
     except (ValueError, RecursionError):
         raise SenselessSignal(f"{text[:40]!r} is no JSON") from None

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable, Iterator
 from zoneinfo import ZoneInfo
 
-from sitecontroller.config import HttpSignal, MqttSignal, SiteConfig
+from sitecontroller.config import HttpSignal, MqttSignal, OpenAdrSignal, SiteConfig
 from sitecontroller.ports import Clock, SignalListener
 from sitecontroller.signals.http import HttpSource
 from sitecontroller.signals.mqtt import MqttSource
+from sitecontroller.signals.openadr import OpenAdrSource
 from sitecontroller.signals.windows import WindowsSource
 
 Work = Callable[[], Awaitable[None]]
@@ -23,6 +24,9 @@ def sources_of(
         elif isinstance(signal, MqttSignal):
             heartbeat_s = settings.terms.heartbeat_s
             yield source_id, MqttSource(source_id, signal, heartbeat_s, clock, listener).run
+        elif isinstance(signal, OpenAdrSignal):
+            seed = f"{config.site_id}/{source_id}"
+            yield source_id, OpenAdrSource(source_id, signal, seed, clock, listener).run
         else:
             zone = ZoneInfo(config.time_zone)
             yield source_id, WindowsSource(source_id, signal, zone, clock, listener).run

@@ -14,6 +14,7 @@ from sitecontroller.domain.topology import HIGHEST_V, NOMINAL_V
 from sitecontroller.domain.windows import WeeklyWindow
 
 HTTP: dict[str, Any] = {"id": "dso", "kind": "http", "url": "https://dso.example/limit"}
+MQTT: dict[str, Any] = {"id": "m", "kind": "mqtt", "host": "h", "topic": "t"}
 WINDOWS: dict[str, Any] = {
     "id": "tariff",
     "kind": "windows",
@@ -89,6 +90,28 @@ def test_dimming_keeps_the_minimum_that_paragraph_14a_guarantees_a_group() -> No
         ({**HTTP, "dimmed_w": 1, "unit": "kW"}, "unit", "is for values"),
         ({**HTTP, "token_file": "none"}, "token_file", "there is no file"),
         ({**HTTP, "pol_s": 5}, "pol_s", "misspelt"),
+        ({"id": "m", "kind": "mqtt", "topic": "t"}, "host", "is missing"),
+        ({**MQTT, "topic": "a/#"}, "topic", "does not fit"),
+        (
+            {**MQTT, "ca_file": "."},
+            "ca_file",
+            "tls =",
+        ),
+        (
+            {**MQTT, "password_env": "X"},
+            "username",
+            "is missing",
+        ),
+        (
+            {**MQTT, "contact": "connection", "heartbeat_topic": "t"},
+            "heartbeat_topic",
+            'needs contact = "messages"',
+        ),
+        (
+            {"id": "v", "kind": "openadr3", "url": "https://vtn", "client_id": "x"},
+            "client_id",
+            "write both",
+        ),
         ({**WINDOWS, "windows": ["Mo 25:00-26:00"]}, "windows", 'write "Mo-Fr 17:00-20:00"'),
         ({**WINDOWS, "windows": ["Mon 17:00-20:00"]}, "windows", "is no window"),
         ({"id": "t", "kind": "windows", "dimmed_w": 1}, "windows", "is missing"),
