@@ -179,6 +179,7 @@ def test_while_the_meter_is_dead_only_the_fallbacks_count_and_the_silence_at_its
         await metered.advance(30)
         for number, before_a in enumerate(told_a, start=1):
             assert metered.site.told_a(number) <= before_a, "nothing rises"
+        assert metered.site.load.circuit_view("main").limited_by is None, "S4 alone decides"
         await metered.advance(40)
         assert max(metered.site.told_a(number) for number in range(1, CARS + 1)) < 7
         assert ("meter-stale", "main") in metered.site.alarms.standing
