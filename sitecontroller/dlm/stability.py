@@ -38,12 +38,11 @@ def raised_limit_a(
 ) -> float:
     """The next limit on the way up; `limit_a` itself where a step isn't worth a message.
 
-    A step is a quarter of the free room, or 6 A where that is more; out of a pause it is at least
-    the minimum. It never goes beyond `free_a`. `calm_s`: how long the limit hasn't changed.
+    A step is a quarter of the free room, or 6 A where that is more; from below the minimum (a
+    pause, a fallback) it is at least up to it. It never goes beyond `free_a`. `calm_s`: how long
+    the limit hasn't changed.
     """
-    step_a = max(RAMP_A, RAMP_ROOM_SHARE * free_a)
-    if limit_a == 0:
-        step_a = max(step_a, minimum_a)
+    step_a = max(RAMP_A, RAMP_ROOM_SHARE * free_a, minimum_a - limit_a)
     raised_a = limit_a + min(step_a, free_a, target_a - limit_a)
     dead_band_a = DEAD_BAND_A if calm_s < CALM_S else CALM_DEAD_BAND_A
     if raised_a < minimum_a or raised_a - limit_a < dead_band_a:

@@ -5,7 +5,7 @@ within every circuit on its way, at the pace of the ramp, and not while a meter 
 Leases are renewed at half their time.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sitecontroller.dlm.admission import on_step
@@ -65,17 +65,29 @@ class Pass:
         }
         return list(changes.values())
 
-    def _decreases(self, demands: Iterable[Demand]) -> Iterable[Change]:
+    def _decreases(self, demands: Sequence[Demand]) -> Iterable[Change]:
         overdrawn = self._overdrawn()
         room = Room(self.snapshot)
+        awaited = self._awaited(room, demands)
         for demand in demands:
             target_a = self.targets[demand.key].current_a
             lower_a = demand.limit_a - target_a
             if lower_a <= EPSILON_A:
                 continue
-            urgent = any(entry in overdrawn for entry in room.entries(demand))
+            urgent = any(e in overdrawn or e in awaited for e in room.entries(demand))
             if urgent or target_a == 0 or lower_a >= DEAD_BAND_A - EPSILON_A:
                 yield Change(demand.key, target_a)
+
+    def _awaited(self, room: Room, demands: Iterable[Demand]) -> set[int]:
+        """Where someone waits for its minimum: what others hold above their share, however little,
+        may be all that it lacks."""
+        return {
+            entry
+            for demand in demands
+            if demand.limit_a < demand.current_a_min - EPSILON_A
+            and self.targets[demand.key].current_a > demand.limit_a + EPSILON_A
+            for entry in room.entries(demand)
+        }
 
     def _overdrawn(self) -> set[int]:
         """The entries that would be overdrawn if everybody took what they were told.
@@ -135,6 +147,8 @@ class Pass:
         control = self.controls[demand.key]
         if self.now_s < control.retry_s:
             return False
+        if control.trial is not None:
+            return control.trial.is_due
         if control.must_resend:
             return True
         if demand.limit_a <= control.evse.fallback_a + EPSILON_A:

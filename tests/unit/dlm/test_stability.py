@@ -25,6 +25,13 @@ def test_a_limit_rises_by_the_ramp(
     assert raised_limit_a(limit_a, target_a, free_a, 6.0) == pytest.approx(expected_a)
 
 
+def test_a_fallback_below_the_minimum_is_no_trap() -> None:
+    """A station in watts is worth 18 A or nothing until its car was seen on three phases; it began
+    with its fallback of 8 A."""
+    assert raised_limit_a(8, 32, 12, 18.0) == 18
+    assert raised_limit_a(8, 32, 9, 18.0) == 8
+
+
 def test_small_rests_are_given_away_after_a_calm_minute() -> None:
     assert raised_limit_a(10, 10.7, 60, 6.0, calm_s=59) == 10
     assert raised_limit_a(10, 10.7, 60, 6.0, calm_s=60) == 10.7
