@@ -34,8 +34,8 @@ class LimitHistory:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._known: dict[EvseKey, LimitChange] = {}
-        self._unwritten: dict[EvseKey, list[LimitChange]] = {}
+        self._known: dict[EvseKey, LimitView] = {}
+        self._unwritten: dict[EvseKey, list[tuple[datetime, LimitView]]] = {}
         self.handlers: Mapping[type[Command], Handler] = {}
         self.answerers: Mapping[type[Query], Answerer] = {LimitHistoryQuery: self._page}
 
@@ -47,27 +47,19 @@ class LimitHistory:
     def _note(self, event: Event) -> None:
         """Part of every cycle: it costs a comparison for each EVSE that changed."""
         assert isinstance(event, LimitsChanged), "it asked for nothing else"
+        now = self._desk.clock.now()
         for key in event.evse_keys:
             view = self._desk.load.limit_view(key)
             if view is None:
                 continue
             known = self._known.get(key)
             if known is None or _differs(known, view):
-                change = self._change(key, view)
-                self._known[key] = change
+                self._known[key] = view
                 waiting = self._unwritten.setdefault(key, [])
-                waiting[:] = [min(waiting, key=_current_a)] if len(waiting) > 1 else waiting
-                waiting.append(change)
-
-    def _change(self, key: EvseKey, view: LimitView) -> LimitChange:
-        return LimitChange(
-            self._desk.clock.now(),
-            key.station_id,
-            key.evse_id,
-            view.current_a,
-            view.bound_by,
-            _why(view.reason),
-        )
+                if len(waiting) > 1:
+                    first, second = waiting
+                    waiting.remove(first if second[1].current_a <= first[1].current_a else second)
+                waiting.append((now, view))
 
     async def _write_on(self) -> None:
         try:
@@ -79,10 +71,8 @@ class LimitHistory:
 
     async def _write(self) -> None:
         unwritten, self._unwritten = self._unwritten, {}
-        changes = sorted(
-            (change for waiting in unwritten.values() for change in waiting),
-            key=lambda change: change.at,
-        )
+        noted = ((key, *each) for key, waiting in unwritten.items() for each in waiting)
+        changes = sorted((_change(*each) for each in noted), key=lambda change: change.at)
         try:
             await self._desk.store.commit(_write, changes, self._desk.clock.now() - KEPT_FOR)
         except StoreUnavailable as error:
@@ -103,22 +93,23 @@ def _write(tx: UnitOfWork, changes: list[LimitChange], oldest: datetime) -> None
     tx.drop_limit_changes(oldest, KEPT_MAX)
 
 
-def _differs(known: LimitChange, view: LimitView) -> bool:
+def _change(key: EvseKey, at: datetime, view: LimitView) -> LimitChange:
+    why = _why(view.reason)
+    return LimitChange(at, key.station_id, key.evse_id, view.current_a, view.bound_by, why)
+
+
+def _differs(known: LimitView, view: LimitView) -> bool:
     return (
         abs(view.current_a - known.current_a) >= CHANGE_A_MIN
         or (view.current_a == 0) != (known.current_a == 0)
         or view.bound_by != known.bound_by
-        or _why(view.reason) != known.reason
+        or (view.reason != known.reason and _why(view.reason) != _why(known.reason))
     )
 
 
 def _why(reason: str) -> str:
     """A reason without the currents before its first colon."""
     return reason.partition(": ")[2] or reason
-
-
-def _current_a(change: LimitChange) -> float:
-    return change.current_a
 
 
 def _key(text: str) -> EvseKey:
