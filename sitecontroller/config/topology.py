@@ -58,6 +58,7 @@ def _circuit(table: Table, meters: dict[str, Meter]) -> Circuit:
         meter_id=meter_id,
         worst_base_a=table.per_phase("worst_base_a", 0.0, low=0, high=6300),
         imbalance_a=table.optional_number("imbalance_a", low=1, high=6300),
+        curve=table.text("curve", "B", pattern="B|C|D|gG|none") or "B",
     )
     table.no_more()
     return circuit

@@ -67,6 +67,13 @@ ALARMS: dict[str, AlarmDefinition] = {
             "load",
         ),
         AlarmDefinition(
+            "breaker-near-trip", _H,
+            "{circuit} {phase} at {current_a} A: its {curve} {limit_a} A breaker may trip in "
+            "{left_s} s; all chargers below it are stopped",
+            "Switch off other loads on this circuit; charging goes on when the breaker has cooled",
+            "load",
+        ),
+        AlarmDefinition(
             "station-disobedient", _H,
             "{evse} draws {current_a} A although it was told {limit_a} A",
             "Nothing if the car stops; else switch off the charger's breaker and call service",

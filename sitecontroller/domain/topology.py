@@ -159,6 +159,7 @@ class Circuit:
     measures all that flows through this circuit; `worst_base_a` is the most that anything but
     EVSEs draws here, per phase: what is assumed when the meter is silent (S4) and what the sum of
     fallbacks must leave room for (S2). `imbalance_a` is the most by which two phases may differ.
+    `curve` is the kind of its breaker (`dlm/breaker.py`); "none": nobody watches it (S7).
     """
 
     circuit_id: str
@@ -169,6 +170,7 @@ class Circuit:
     meter_id: str | None = None
     worst_base_a: tuple[float, float, float] = (0.0, 0.0, 0.0)
     imbalance_a: float | None = None
+    curve: str = "B"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from sitecontroller.ports import ChargingLimit, StationLink
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.load.answers import Answers
+from sitecontroller.services.load.breakers import Breakers
 from sitecontroller.services.load.circuits import Sight
 from sitecontroller.services.load.decide import RESERVE_A, Change, Pass, would_raise
 from sitecontroller.services.load.evse import EvseControl
@@ -84,6 +85,9 @@ class Cycle:
         self._numbers = count(1)
         self._targets: dict[EvseKey, Limit] = {}
         self._circuit_alarms = CircuitAlarms(alarms)
+        self._breakers = Breakers(
+            state.circuits.by_id.values(), state.below, state.shedding, alarms
+        )
         self.started = False
         """Whether enough is known to share (S5)."""
         self.room_taken = False
@@ -106,6 +110,7 @@ class Cycle:
         if not self.started:
             self._circuits.forget()
         self._measure(now_s)
+        orders += self._breakers.watch(now_s)
         self.started = self.started or may_start(
             self._circuits, self._controls.values(), self._state.timing, self._state.began_s, now_s
         )

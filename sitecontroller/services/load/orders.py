@@ -50,10 +50,11 @@ class AskEvidence:
 
 @dataclass(frozen=True, slots=True)
 class EndTransaction:
-    """S6: end the session of an EVSE that doesn't obey."""
+    """S6: end the session of an EVSE that doesn't obey; S7: or one that a breaker can't carry."""
 
     key: EvseKey
     station_transaction_id: str
+    why: str = "it draws more than told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +192,8 @@ class Dispatcher:
                     await self._listener.push_fallbacks(link)
                 case AskEvidence():
                     await self._ask(link, order)
-                case EndTransaction(key, station_transaction_id):
-                    log.warning("%s: ending its session: it draws more than told", key)
+                case EndTransaction(key, station_transaction_id, why):
+                    log.warning("%s: ending its session: %s", key, why)
                     await link.stop(station_transaction_id)
                 case TakeOutOfService(key):
                     log.warning("%s: taking it out of service: it goes on drawing", key)
