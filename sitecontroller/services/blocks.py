@@ -16,6 +16,7 @@ from sitecontroller.services.emergency import Emergency
 from sitecontroller.services.faults import Faults
 from sitecontroller.services.files import Files
 from sitecontroller.services.inputs import Inputs
+from sitecontroller.services.load.demand_book import DemandBook
 from sitecontroller.services.load.history import LimitHistory
 from sitecontroller.services.load.needs import NeedsBook
 from sitecontroller.services.load.proofs import LimitProofs
@@ -51,6 +52,7 @@ class Blocks:
     limit_history: LimitHistory
     limit_sources: LimitSources
     limit_proofs: LimitProofs
+    demand_book: DemandBook
     limit_signals: LimitSignals
     costs: Costs
     conformance: ConformanceBook
@@ -91,6 +93,7 @@ async def make_blocks(desk: Desk) -> Blocks:
         smart=smart,
         needs=NeedsBook(desk, smart.needs.needs),
         limit_history=LimitHistory(desk),
+        demand_book=DemandBook(desk),
         limit_sources=limit_sources,
         limit_proofs=LimitProofs(desk, limit_sources),
         limit_signals=LimitSignals(desk, limit_sources),

@@ -70,7 +70,7 @@ class Cycle:
         self._circuits = state.circuits
         self._limits = state.limits
         self._settings = state.settings
-        self._own_meters = OwnMeters(state, metering.meter)
+        self.own_meters = OwnMeters(state, metering.meter, self._demand)
         self._clock = state.clock
         self._fallbacks = fallbacks
         self._dispatcher = dispatcher
@@ -172,7 +172,7 @@ class Cycle:
         samples = {meter_id: self._metering.meter(meter_id) for meter_id in self.meter_ids}
         now = self._clock.now()
         self._circuits.measure(samples, flows, now, now_s, self._state.began_s)
-        self._own_meters.follow(now, now_s)
+        self.own_meters.follow(now, now_s)
 
     def _freeze(self, now_s: float) -> Snapshot:
         """Idle EVSEs that can draw nothing are left out."""
@@ -293,6 +293,6 @@ class Cycle:
             self._state.below[circuit_id],
             now_s,
             fail_safe,
-            demand=self._own_meters.demand_view(circuit_id, self._clock.now()),
-            surplus=self._own_meters.surplus_view(circuit_id),
+            demand=self.own_meters.demand_view(circuit_id, self._clock.now()),
+            surplus=self.own_meters.surplus_view(circuit_id),
         )

@@ -1,7 +1,8 @@
 """The peak-demand target in the cycle: counts a circuit's window, says what cars may add to it.
 
-Owner of the running window. What was before the first sample after a start counts as much as the
-fuses let through; while the meter is silent (S4) the target limits nothing, the silence counts.
+Owner of the running window. What was before the first sample counts as much as the fuses let
+through, unless it is taken up from before a restart. While the meter is silent (S4) the target
+limits nothing; the silence counts.
 """
 
 from collections.abc import Sequence
@@ -48,8 +49,18 @@ class PeakDemand:
         self._circuit = circuit
         self._gap_s = LATE_PERIODS * circuit.period_s + LATE_GRACE_S
         self._fuse_w = sum(circuit.circuit.limit_a) * HIGHEST_V
-        self._window: DemandWindow | None = None
+        self.window: DemandWindow | None = None
+        """As counted so far; None: nothing was measured yet."""
         self._counted: Sample | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells its windows from those of another target."""
+        return f"{self._circuit_id}-{self._settings.period_s}"
+
+    def resume(self, window: DemandWindow) -> None:
+        """Go on with what was counted before a restart, unless something was measured since."""
+        self.window = self.window or window
 
     def follow(self, demands: Sequence[Demand], now: datetime) -> None:
         """Count what was measured since, and limit the circuit by what that leaves. `demands`: of
@@ -59,7 +70,7 @@ class PeakDemand:
 
     def view(self, now: datetime) -> DemandView | None:
         """For people; None while there is no target or nothing was measured yet."""
-        target_w, window = self._target_w(now), self._window
+        target_w, window = self._target_w(now), self.window
         if target_w is None or window is None:
             return None
         energy_wh, left_s = self._so_far_wh(window, now), self._left_s(now)
@@ -82,8 +93,8 @@ class PeakDemand:
         power_w = import_w(sample.reading)
         if power_w is None:
             return
-        self._window = counted(
-            self._window,
+        self.window = counted(
+            self.window,
             Sampled(sample.reading.at.timestamp(), power_w),
             period_s=self._settings.period_s,
             gap_s=self._gap_s,
@@ -91,7 +102,7 @@ class PeakDemand:
         )
 
     def _limits(self, demands: Sequence[Demand], now: datetime) -> PhaseLimits | None:
-        target_w, window, base_a = self._target_w(now), self._window, self._circuit.base_a
+        target_w, window, base_a = self._target_w(now), self.window, self._circuit.base_a
         one_a, two_a, three_a = base_a
         if target_w is None or window is None or self._circuit.sight >= Sight.ASSUMED:
             return None

@@ -27,6 +27,7 @@ from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.load.answers import Answers
 from sitecontroller.services.load.claim import Claim
 from sitecontroller.services.load.cycle import Cycle
+from sitecontroller.services.load.demand import PeakDemand
 from sitecontroller.services.load.fallbacks import Fallbacks
 from sitecontroller.services.load.limits import StandingLimit
 from sitecontroller.services.load.orders import Dispatcher, Order
@@ -111,6 +112,11 @@ class LoadService:
         """Why the site, or a part of it, is held at a safe value; None in normal operation."""
         reasons = (fail_safe_reason(control) for control in self._circuits.by_id.values())
         return next((reason for reason in reasons if reason is not None), None)
+
+    @property
+    def peak_demand(self) -> PeakDemand | None:
+        """What counts the peak-demand window; None: no target is set."""
+        return self._cycle.own_meters.peak_demand
 
     def phase_history(self) -> tuple[PhaseSample, ...]:
         """The main circuit's last 60 min, a point per 5 s, oldest first."""

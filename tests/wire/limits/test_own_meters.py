@@ -77,7 +77,9 @@ class Wired:
 
 
 @contextlib.asynccontextmanager
-async def wired_site(directory: Path, load: dict[str, Any]) -> AsyncIterator[Wired]:
+async def wired_site(
+    directory: Path, load: dict[str, Any], *, planted: bool = False
+) -> AsyncIterator[Wired]:
     """Two Modbus meters, one of them on no circuit; a fuse of 63 A; chargers may connect."""
     wires = Wires()
     ports = [await wires.grid.start(0), await wires.battery.start(0)]
@@ -101,7 +103,7 @@ async def wired_site(directory: Path, load: dict[str, Any]) -> AsyncIterator[Wir
         base_dir=directory,
     )
     try:
-        async with running(config) as (site, client):
+        async with running(config, planted=planted) as (site, client):
             yield Wired(site, wires, client)
     finally:
         await wires.grid.stop()
@@ -168,3 +170,24 @@ def test_a_car_charges_from_the_roof_and_not_from_the_battery(play: Any):
 
     surplus = {"group": "pv", "battery_meter": "battery"}
     play(story, {"surplus": {**surplus, "start_after_s": 60, "stop_after_s": 60}})
+
+
+def test_a_restart_goes_on_with_the_window_that_was_running(run: Any, tmp_path: Path):
+    load = {"demand": {"target_w": TARGET_W, "period_s": PERIOD_S}}
+
+    async def counted_wh(wired: Wired) -> float:
+        demand = (await wired.client.circuits())[0].demand
+        assert demand is not None
+        return demand.energy_wh
+
+    async def story() -> None:
+        async with wired_site(tmp_path, load) as wired:
+            await next_window()
+            await asyncio.sleep(200)
+            before_wh = await counted_wh(wired)
+        async with wired_site(tmp_path, load, planted=True) as wired:
+            await asyncio.sleep(5)
+            unseen_wh = await counted_wh(wired) - before_wh
+        assert 0 < unseen_wh < 40 * 63 * 3 * 253 / 3600, "half a minute at its worst, not all"
+
+    run(story(), loop_factory=VirtualLoop)
