@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from sitecontroller import __version__
 from sitecontroller.api.app import build_api
 from sitecontroller.api.server import ApiServer
-from sitecontroller.config import SiteConfig
+from sitecontroller.config import ModbusSignal, SiteConfig
 from sitecontroller.config.edit import add_station
 from sitecontroller.controller import Controller
 from sitecontroller.dlm.fallbacks import prove_fallbacks
@@ -30,6 +30,7 @@ from sitecontroller.fileserver.server import LanFileServer
 from sitecontroller.modbus.bus import Bus
 from sitecontroller.modbus.inputs import InputPoller
 from sitecontroller.modbus.poller import MeterPoller
+from sitecontroller.modbus.value import BusValue
 from sitecontroller.ocpp.dialects import make_dialect
 from sitecontroller.ocpp.server import OcppServer
 from sitecontroller.ocpp.traits import traits_of
@@ -238,7 +239,7 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     supervisor.keep("files", services.blocks.files.run)
     supervisor.keep("security", services.blocks.security.run)
     supervisor.keep("planning", services.blocks.planning.run)
-    _keep_limit_sources(supervisor, config, services)
+    _keep_limit_sources(supervisor, config, services, buses)
 
     time_zone = ZoneInfo(config.time_zone)
     ocpp = OcppServer(
@@ -266,13 +267,19 @@ async def _open_doors(site: Site, *, serve_api: bool) -> None:
     parts.callback(site.state_dir.withdraw)
 
 
-def _keep_limit_sources(supervisor: Supervisor, config: SiteConfig, services: SiteServices) -> None:
+def _keep_limit_sources(
+    supervisor: Supervisor, config: SiteConfig, services: SiteServices, buses: dict[str, Bus]
+) -> None:
     supervisor.keep("limit proofs", services.blocks.limit_proofs.run)
     if not config.limit_sources:
         return
     signals = services.blocks.limit_signals
     supervisor.keep("limit sources", signals.run)
-    for source_id, work in sources_of(config, services.clock, signals):
+
+    def register(source_id: str, signal: ModbusSignal) -> BusValue:
+        return BusValue.on(buses, services.clock, source_id, signal)
+
+    for source_id, work in sources_of(config, services.clock, signals, register):
         supervisor.keep(f"limit source {source_id}", work)
 
 

@@ -161,6 +161,16 @@ class LimitSuperseded(Exception):
     """A newer limit took this one's place before it was sent."""
 
 
+class RegisterValue(Protocol):
+    """A value in a Modbus device."""
+
+    async def read(self) -> float | None:
+        """A fresh one; None: the device says "none". Raises MeterTimeout, MeterFault."""
+
+    def close(self) -> None:
+        """Close its line; a later read opens it again."""
+
+
 class SignalListener(Protocol):
     """Who hears what sources of limits say: the service that watches them."""
 

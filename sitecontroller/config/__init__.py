@@ -4,6 +4,7 @@ from sitecontroller.config.files import FileSettings
 from sitecontroller.config.limit_sources import (
     HttpSignal,
     LimitSourceSettings,
+    ModbusSignal,
     MqttSignal,
     OpenAdrSignal,
     Reading,
@@ -26,6 +27,7 @@ __all__ = [
     "HttpSignal",
     "LimitSourceSettings",
     "LoadSettings",
+    "ModbusSignal",
     "MqttSignal",
     "OcppSettings",
     "OfflineSettings",

@@ -15,6 +15,8 @@ from sitecontroller.domain.windows import DAYS, WeeklyWindow
 
 _CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
 _URL = r"https?://[^\s@]+"
+_FUNCTIONS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+_TYPES = "u?int(16|32|64)|float(32|64)"
 _POINTER = r"(/[^/]*)*"
 _TOPIC = r"[^#+\x00-\x1f]{1,200}"
 
@@ -49,6 +51,25 @@ class HttpSignal:
     until: str | None
     token: Secret
     ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModbusSignal:
+    """A value in registers of a Modbus device, or one of its coils or discrete inputs.
+
+    `function` 1 to 4, `address` from 0. `unlimited`: the raw value that means no limit.
+    """
+
+    url: str
+    reading: Reading
+    poll_s: float
+    unit_id: int
+    function: int
+    address: int
+    type: str
+    word_order: str
+    scale: float
+    unlimited: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +125,7 @@ class WindowsSignal:
     limit: LimitValue
 
 
-Signal = HttpSignal | MqttSignal | OpenAdrSignal | WindowsSignal
+Signal = HttpSignal | ModbusSignal | MqttSignal | OpenAdrSignal | WindowsSignal
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +248,30 @@ def _http(table: Table, reading: Reading, base_dir: Path) -> HttpSignal:
     )
 
 
+def _modbus(table: Table, reading: Reading, base_dir: Path) -> ModbusSignal:
+    poll_s = table.number("poll_s", 5.0, low=0.5, high=3600)
+    _check_pace(table, poll_s)
+    text = table.text("register", None, pattern=r"(coil|discrete|holding|input)/\d{1,5}")
+    kind, _, place = text.partition("/")
+    signal = ModbusSignal(
+        url=table.text("url", None, pattern=r"(tcp|rtutcp)://[^\s/]+:\d+|serial:///?\S+"),
+        reading=_with_unit(table, reading),
+        poll_s=poll_s,
+        unit_id=table.integer("unit_id", 1, low=0, high=255),
+        function=_FUNCTIONS.get(kind, 3),
+        address=min(int(place or 0), 0xFFFF),
+        type=table.text("type", "uint16", pattern=_TYPES),
+        word_order=table.text("word_order", "big", pattern="big|little"),
+        scale=table.number("scale", 1.0, low=1e-6, high=1e6),
+        unlimited=table.integer("unlimited", 0, low=0, high=2**64 - 1)
+        if table.has("unlimited")
+        else None,
+    )
+    if kind in ("coil", "discrete") and reading.dimmed is None:
+        table.fault("dimmed_w", "is missing: a coil is on or off; write what on means")
+    return signal
+
+
 def _mqtt(table: Table, reading: Reading, base_dir: Path) -> MqttSignal:
     tls = table.flag("tls", default=False)
     signal = MqttSignal(
@@ -341,6 +386,7 @@ def _file(table: Table, key: str, base_dir: Path) -> Path | None:
 
 _SIGNALS: Mapping[str, Callable[[Table, Reading, Path], Signal]] = {
     "http": _http,
+    "modbus": _modbus,
     "mqtt": _mqtt,
     "openadr3": _openadr,
     "windows": _windows,

@@ -112,6 +112,16 @@ def test_dimming_keeps_the_minimum_that_paragraph_14a_guarantees_a_group() -> No
             "client_id",
             "write both",
         ),
+        (
+            {"id": "b", "kind": "modbus", "url": "tcp://h:502", "register": "coil/1"},
+            "dimmed_w",
+            "write what on means",
+        ),
+        (
+            {"id": "b", "kind": "modbus", "url": "tcp://h:502", "register": "3x100"},
+            "register",
+            "does not fit",
+        ),
         ({**WINDOWS, "windows": ["Mo 25:00-26:00"]}, "windows", 'write "Mo-Fr 17:00-20:00"'),
         ({**WINDOWS, "windows": ["Mon 17:00-20:00"]}, "windows", "is no window"),
         ({"id": "t", "kind": "windows", "dimmed_w": 1}, "windows", "is missing"),
