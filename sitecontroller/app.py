@@ -41,6 +41,7 @@ from sitecontroller.pki.reader import Reader
 from sitecontroller.pki.sources import AllowedSources
 from sitecontroller.ports import Clock, Journal, Workshop
 from sitecontroller.printing.pdf import receipt_pdf
+from sitecontroller.printing.record import record_pdf
 from sitecontroller.services.actions import ActionService
 from sitecontroller.services.assembly import SiteServices, assemble
 from sitecontroller.services.background import Background
@@ -207,6 +208,7 @@ async def _face(
         on_shutdown,
         services.blocks.answerers(),
         services.blocks.files,
+        functools.partial(services.blocks.commissioning.record_pdf, record_pdf),
     )
 
 

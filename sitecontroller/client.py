@@ -215,6 +215,10 @@ class ControllerClient:
         )
         return response.content
 
+    async def commissioning_pdf(self) -> bytes:
+        """The record of commissioning."""
+        return (await self._send("GET", "/v1/commissioning/record.pdf")).content
+
     async def add_firmware(self, terms: ImageTerms, chunks: AsyncIterator[bytes]) -> FirmwareImage:
         """Add a firmware image to the library. Raises InvalidInput, Conflict."""
         response = await self._send("POST", "/v1/firmware", parameters=to_json(terms), raw=chunks)

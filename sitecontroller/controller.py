@@ -3,7 +3,7 @@ queries.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sitecontroller.domain.authorization import TokenRecord
@@ -64,6 +64,7 @@ class Controller:
         on_shutdown: Callable[[], None],
         answerers: Mapping[type[Query], Answerer] | None = None,
         files: Files | None = None,
+        record_pdf: Callable[[], Awaitable[bytes]] | None = None,
     ) -> None:
         self._picture = picture
         self._actions = actions
@@ -75,6 +76,7 @@ class Controller:
         self._publisher = publisher
         self._on_shutdown = on_shutdown
         self._files = files
+        self._record_pdf = record_pdf
         self._answerers: Mapping[type[Query], Answerer] = {
             JournalQuery: self._frames,
             TransactionsQuery: self._transactions,
@@ -178,6 +180,11 @@ class Controller:
     async def receipt_pdf(self, transaction_key: str, language: str = "en") -> bytes:
         """The receipt of an ended transaction; a second call makes a marked copy."""
         return await self._billing.receipt_pdf(transaction_key, language)
+
+    async def commissioning_pdf(self) -> bytes:
+        """The record of commissioning as of now."""
+        assert self._record_pdf is not None
+        return await self._record_pdf()
 
     async def current_tariff(self) -> Tariff:
         """The tariff in force. Raises NotFound."""

@@ -48,7 +48,8 @@ class ChargingLimit:
     """A limit for one EVSE on its way to the station.
 
     `lease_s` None: until replaced. With a lease the station returns to its fallback by itself
-    `lease_s` after `station_start_at` (station clock); `transaction_id` is the station's own.
+    `lease_s` after `station_start_at` (station clock); `transaction_id` is the station's own. `way`
+    is the only one in which a lease test tells it, one of `lease_ways`; None: the one in use.
     """
 
     evse_id: int
@@ -57,15 +58,18 @@ class ChargingLimit:
     lease_s: int | None = None
     fallback_a: float = 0.0
     transaction_id: str | None = None
+    way: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledLimit:
-    """What a composite schedule says an EVSE may draw now; None where it does not say."""
+    """What a composite schedule says an EVSE may draw now; None where it does not say. `proven`:
+    schedules of this model and firmware were true in the limit test."""
 
     current_a: float | None
     duration_s: int | None
     body: dict[str, Any]
+    proven: bool = False
 
 
 class StationLink(Protocol):
@@ -119,6 +123,12 @@ class StationLink(Protocol):
     @property
     def holds_leases(self) -> bool:
         """Whether a limit, told in the way in use now, ends by itself in the station."""
+
+    async def lease_ways(self) -> tuple[str, ...]:
+        """The ways of telling a limit that could end by itself, by name, best first."""
+
+    async def learn_limits(self) -> None:
+        """What commissioning found out about its model and firmware counts from now on."""
 
     def may_raise(self, evse_id: int) -> bool:
         """False: it has just said that it takes no higher limit for a while (2.1, K01.FR.57)."""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from sitecontroller.domain import (
     availability,
+    commissioning,
     conformance,
     costs,
     customer,
@@ -291,6 +292,21 @@ QUERIES |= {
     ),
     limit_source.SiteLimitQuery: QueryRoute(
         "/v1/site-limits/{limit_id}", limit_source.SiteLimitView, "site"
+    ),
+}
+
+COMMANDS |= {
+    commissioning.StartCheck: CommandRoute("POST", "/v1/commissioning/checks", "commissioning"),
+    commissioning.SkipCheck: CommandRoute("POST", "/v1/commissioning/skipped", "commissioning"),
+    commissioning.CancelCheck: CommandRoute("POST", "/v1/commissioning/cancel", "commissioning"),
+}
+
+QUERIES |= {
+    commissioning.CommissioningQuery: QueryRoute(
+        "/v1/commissioning", commissioning.CommissioningView, "commissioning"
+    ),
+    commissioning.FallbackProposalQuery: QueryRoute(
+        "/v1/commissioning/fallbacks", commissioning.FallbackProposal, "commissioning"
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Firmware images in, and images and logs out: bodies of bytes, streamed through to the disk."""
+"""Firmware images in; images, logs and the record of commissioning out."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -72,6 +72,19 @@ async def log_content(controller: Site, job_key: Key) -> Response:
     job, content = await controller.log_file(job_key)
     name = clean_name(job.file_name, "log")
     return _download(content, f"{clean_name(job.station_id)}-{name}", job.size_bytes)
+
+
+@router.get(
+    "/commissioning/record.pdf",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}, "description": "The record"}},
+    tags=["commissioning"],
+)
+async def commissioning_record(controller: Site) -> Response:
+    """The record of commissioning as PDF: every check, who did it and what was seen."""
+    pdf = await controller.commissioning_pdf()
+    headers = {"Content-Disposition": 'inline; filename="commissioning.pdf"'}
+    return Response(pdf, media_type="application/pdf", headers=headers)
 
 
 def _download(content: AsyncIterator[bytes], name: str, size_bytes: int | None) -> Response:

@@ -59,6 +59,7 @@ class SiteController(Protocol):
         """Old ones too."""
 
     async def receipt_pdf(self, transaction_key: str, language: str) -> bytes: ...
+    async def commissioning_pdf(self) -> bytes: ...
     async def current_tariff(self) -> Tariff:
         """Raises NotFound while there is none."""
 

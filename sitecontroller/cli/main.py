@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from sitecontroller import __version__
 from sitecontroller.cli import (
+    commission,
     emergency,
     firmware,
     limits,
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_limit(commands)
     sessions.add_session(commands, _add_config)
     _add_emergency(commands)
+    _add_commission(commands)
     _add_firmware(commands)
     _add_ocpp(commands)
     _add_plan(commands)
@@ -307,6 +309,44 @@ def _add_emergency(commands: _Commands) -> None:
         action.add_argument("--name", required=True, help="who you are; it is on record")
         action.add_argument("--reason", required=True, help="why; it is on record")
         action.set_defaults(work=work)
+
+
+def _add_commission(commands: _Commands) -> None:
+    steps = commands.add_parser(
+        "commission",
+        help="check a newly wired site: meters, phases, leases, limits; its record",
+        description="Checks of a newly wired site at the running controller, one at a time; "
+        "docs/commissioning.md goes through them.",
+    )
+    actions = steps.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show = actions.add_parser("show", help="what is done and what is left")
+    _add_config(show)
+    show.set_defaults(work=commission.show)
+    check = actions.add_parser(
+        "check",
+        help="do one check, and wait for it",
+        description="meter METER, fallbacks, phases CHARGER/EVSE, lease CHARGER/EVSE, limits "
+        "CHARGER/EVSE. Exit status 0: passed, 3: not. Ctrl-C ends it.",
+    )
+    skip = actions.add_parser("skip", help="leave a check out; the record says why")
+    for each in (check, skip):
+        _add_config(each)
+        each.add_argument("kind", choices=tuple(commission.KINDS))
+        each.add_argument("subject", nargs="?", default="", metavar="SUBJECT")
+        each.add_argument("--by", required=True, metavar="NAME", help="who does it")
+    check.add_argument(
+        "--lease", type=int, default=120, metavar="S", help="of a lease test (60 to 300, 120)"
+    )
+    check.set_defaults(work=commission.check)
+    skip.add_argument("--reason", required=True, metavar="TEXT")
+    skip.set_defaults(work=commission.skip)
+    fallbacks = actions.add_parser("fallbacks", help="which EVSEs should keep a fallback")
+    _add_config(fallbacks)
+    fallbacks.set_defaults(work=commission.fallbacks)
+    record = actions.add_parser("record", help="write the record as PDF")
+    _add_config(record)
+    record.add_argument("file", type=Path, metavar="FILE.pdf")
+    record.set_defaults(work=commission.record)
 
 
 def _add_firmware(commands: _Commands) -> None:

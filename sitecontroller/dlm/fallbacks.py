@@ -23,7 +23,7 @@ def prove_fallbacks(topology: Topology) -> tuple[str, ...]:
     """
     lines: list[str] = []
     faults: list[FieldError] = []
-    for place in _places(topology):
+    for place in places(topology):
         for phase in PHASES:
             drawing = [e for e in place.evses if _draws(e, phase)]
             sum_a, base_a = fallbacks_a(place.evses)[phase], place.base_a[phase]
@@ -53,7 +53,7 @@ def fallbacks_a(evses: Iterable[Evse]) -> Amperes:
     return (one, two, three)
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """A circuit or a group: its key in site.toml and what must fit into its limit."""
 
     key: str
@@ -63,10 +63,11 @@ class _Place(NamedTuple):
     limit_a: Amperes
 
 
-def _places(topology: Topology) -> Iterator[_Place]:
+def places(topology: Topology) -> Iterator[Place]:
+    """Where fallbacks add up: circuits, and groups that have a limit of their own."""
     for circuit in topology.circuits.values():
         one, two, three = (worst_base_a(topology, circuit, phase) for phase in PHASES)
-        yield _Place(
+        yield Place(
             f"circuits[{circuit.circuit_id}]",
             circuit.name,
             topology.below(circuit.circuit_id),
@@ -77,7 +78,7 @@ def _places(topology: Topology) -> Iterator[_Place]:
         limit_a = topology.group_limit_a(group.group_id)
         if limit_a is not None:
             members = topology.members(group.group_id)
-            yield _Place(f"groups[{group.group_id}]", group.name, members, (0.0,) * 3, limit_a)
+            yield Place(f"groups[{group.group_id}]", group.name, members, (0.0,) * 3, limit_a)
 
 
 def _draws(evse: Evse, phase: int) -> bool:

@@ -102,6 +102,12 @@ ALARMS: dict[str, AlarmDefinition] = {
             particular=True,
         ),
         AlarmDefinition(
+            "lease-untested", _L,
+            "{station} has firmware {firmware}, which wasn't tested as the one before was",
+            "Test its lease and its limits again (sitecontroller commission), or skip the tests",
+            "station",
+        ),
+        AlarmDefinition(
             "component-restarted", _H,
             "Part of the controller failed and was restarted: {component}",
             "Nothing now; send the log to support if it happens again",

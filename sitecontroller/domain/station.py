@@ -88,3 +88,11 @@ class StationTime:
     quality: TimeQuality = TimeQuality.GOOD
     raw: str | None = None
     """What the station wrote, kept when it wasn't good."""
+
+
+def model_key(boot: StationBooted | None) -> str:
+    """The name under which learned facts of a model and firmware are kept."""
+    if boot is None:
+        return "unknown"
+    parts = (boot.vendor, boot.model, boot.firmware_version or "")
+    return "/".join(part.strip().casefold() for part in parts)

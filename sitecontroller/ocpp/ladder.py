@@ -18,6 +18,9 @@ class Way(StrEnum):
 
     TX = "tx-profile"
     TX_DEFAULT = "tx-default-profile"
+    FLAT = "one-profile-of-two-periods"
+    """In the fallback's own place: first the limit, then the fallback. Used where a lease test
+    found it to work, and nothing better."""
     STATION_MAXIMUM = "station-maximum"
     """For stations of one EVSE: the profile that holds what the box can do."""
     SETTING = "setting"
@@ -34,7 +37,7 @@ class Rung:
     @property
     def leases(self) -> bool:
         """Whether a limit given so can end by itself."""
-        return self.kind is Kind.ABSOLUTE and self.way in (Way.TX, Way.TX_DEFAULT)
+        return self.kind is Kind.ABSOLUTE and self.way in (Way.TX, Way.TX_DEFAULT, Way.FLAT)
 
     @property
     def name(self) -> str:
@@ -42,36 +45,66 @@ class Rung:
         return f"{self.way.value}/{self.kind.value}"
 
 
-_TX, _DEFAULT = Rung(Way.TX), Rung(Way.TX_DEFAULT)
+NO_LEASE = "none"
+"""What is remembered of a model whose limits never end."""
+
+_TX, _DEFAULT, _FLAT = Rung(Way.TX), Rung(Way.TX_DEFAULT), Rung(Way.FLAT)
 _RELATIVE = (Rung(Way.TX, Kind.RELATIVE), Rung(Way.TX_DEFAULT, Kind.RELATIVE))
 
 
+def lease_rungs(version: OcppVersion, *, is_flat: bool) -> tuple[Rung, ...]:
+    """What a lease test tries, best first (load-management.md, "Leases"). `is_flat`: the station
+    knows one stack level, so that a TxDefaultProfile stands in the fallback's place anyhow."""
+    if version is OcppVersion.V16:
+        return (_FLAT, _TX) if is_flat else (_DEFAULT, _FLAT, _TX)
+    return (_TX, _DEFAULT, _FLAT)
+
+
 def rungs(
-    version: OcppVersion, *, evse_count: int, has_setting: bool, first_name: str = ""
+    version: OcppVersion,
+    *,
+    evse_count: int,
+    has_setting: bool,
+    first_name: str = "",
+    tested: str | None = None,
 ) -> tuple[Rung, ...]:
-    """What a station can be tried with, best first; `first_name` goes before, where it can."""
+    """What a station can be tried with, best first; `first_name` goes before, where it can.
+
+    `tested`: what a lease test found, by name.
+    """
     first = (_DEFAULT, _TX) if version is OcppVersion.V16 else (_TX, _DEFAULT)
     maximum = (Rung(Way.STATION_MAXIMUM),) if evse_count == 1 else ()
     setting = (Rung(Way.SETTING),) if has_setting else ()
-    all_rungs = (*first, *_RELATIVE, *maximum, *setting)
+    flat = (_FLAT,) if tested == _FLAT.name else ()
+    all_rungs = (*first, *flat, *_RELATIVE, *maximum, *setting)
     return tuple(sorted(all_rungs, key=lambda rung: rung.name != first_name))
 
 
 class Ladder:
     """Where one station stands. It goes round, so that a station mended meanwhile is found."""
 
-    def __init__(self, rungs: tuple[Rung, ...], remembered: str | None = None) -> None:
+    def __init__(
+        self, rungs: tuple[Rung, ...], remembered: str | None = None, tested: str | None = None
+    ) -> None:
         assert rungs
-        known = [number for number, rung in enumerate(rungs) if rung.name == remembered]
+        found = (tested, remembered)
+        known = [n for name in found for n, rung in enumerate(rungs) if rung.name == name]
         self._rungs = rungs
         self._at = known[0] if known else 0
         self.proven = bool(known)
         """Whether this rung was seen to work, now or by another station of the model."""
+        self._tested = tested
 
     @property
     def rung(self) -> Rung:
         """The one in use."""
         return self._rungs[self._at]
+
+    @property
+    def leases(self) -> bool:
+        """Whether a limit told now ends by itself: of a model that was tested, only in the way that
+        passed."""
+        return self.rung.leases and self._tested in (None, self.rung.name)
 
     def __len__(self) -> int:
         return len(self._rungs)

@@ -6,19 +6,21 @@ at safety priority with one key for each EVSE, so that a newer one takes the pla
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from sitecontroller.domain.commissioning import lease_fact, limits_fact
 from sitecontroller.domain.errors import CallRefused, Conflict
 from sitecontroller.domain.ids import fold
+from sitecontroller.domain.station import model_key
 from sitecontroller.domain.topology import Evse, LimitUnit
 from sitecontroller.ocpp import profiles
 from sitecontroller.ocpp.block import Answer
 from sitecontroller.ocpp.commands import Priority
 from sitecontroller.ocpp.dialect import NOT_THERE, StationDialect
-from sitecontroller.ocpp.ladder import Ladder, Rung, Way, rungs
+from sitecontroller.ocpp.ladder import Ladder, Rung, Way, lease_rungs, rungs
 from sitecontroller.ocpp.profiles import ChargingProfile, Kind, Purpose
-from sitecontroller.ocpp.quirks import model_key
 from sitecontroller.ocpp.values import rows, sendable_token, table
 from sitecontroller.ocpp.variables import variable_name
 from sitecontroller.ports import CallAnswer, ChargingLimit, ScheduledLimit
@@ -51,6 +53,9 @@ class OutboundDialect(StationDialect):
         super().__init__(*args, **options)
         self._phases_sent: dict[int, int] = {}
         self._ladder: Ladder | None = None
+        self._schedules_proven = False
+        self._flat: set[int] = set()
+        """EVSEs whose limit stands in the fallback's place, with nothing of ours above it."""
         self._fallbacks: dict[int, tuple[float, int]] = {}
         """Current and number of phases last set, by EVSE."""
 
@@ -232,8 +237,10 @@ class OutboundDialect(StationDialect):
     async def set_limit(self, limit: ChargingLimit) -> CallAnswer:
         """A limit for the running transaction, ending by the station's clock where that works.
 
-        Refused in one way it is told in the next (Q44), each once.
+        Refused in one way it is told in the next (Q44), each once; a lease test's in its own alone.
         """
+        if limit.way is not None:
+            return await self._told(limit, await self._rung_of(limit.way))
         ladder = await self._known_ladder()
         answer = await self._told(limit, ladder.rung)
         for _ in range(len(ladder) - 1):
@@ -282,9 +289,27 @@ class OutboundDialect(StationDialect):
             transaction_id=limit.transaction_id,
             integer=self.quirks.integer_limits,
         )
-        if not in_tx and await self._is_flat():
+        if not in_tx and (rung.way is Way.FLAT or await self._is_flat()):
             profile = profiles.before(profile, self._fallback(evse, limit.fallback_a))
-        return await self._set_profile(evse.evse_id, profile, f"limit-{evse.evse_id}")
+        answer = await self._set_profile(evse.evse_id, profile, f"limit-{evse.evse_id}")
+        if rung.way is not Way.FLAT:
+            self._flat.discard(evse.evse_id)
+        elif answer.accepted and evse.evse_id not in self._flat:
+            await self._clear_lease(evse.evse_id, f"above-{evse.evse_id}")
+            self._flat.add(evse.evse_id)
+        return answer
+
+    async def lease_ways(self) -> tuple[str, ...]:
+        """By their names, in the order of a lease test."""
+        return tuple(rung.name for rung in lease_rungs(self.version, is_flat=await self._is_flat()))
+
+    async def _rung_of(self, name: str) -> Rung:
+        ways = lease_rungs(self.version, is_flat=await self._is_flat())
+        return next(rung for rung in ways if rung.name == name)
+
+    async def learn_limits(self) -> None:
+        """What was tested of this model and firmware counts from now on."""
+        self._ladder = await self._remembered_ladder()
 
     async def limits_stand_in(self, purpose: str) -> bool:
         """Whether a profile of somebody else with this 2.x purpose would stand over our limits."""
@@ -294,7 +319,7 @@ class OutboundDialect(StationDialect):
     @property
     def holds_leases(self) -> bool:
         """Whether the way in use lets a limit end by itself."""
-        return self._ladder is None or self._ladder.rung.leases
+        return self._ladder is None or self._ladder.leases
 
     def limit_obeyed(self, evse_id: int) -> None:
         """Q44: remember the way for this model and firmware, once it was seen to work."""
@@ -316,15 +341,21 @@ class OutboundDialect(StationDialect):
 
     async def _known_ladder(self) -> Ladder:
         if self._ladder is None:
-            remembered = await self.services.stations.remembered(self._ladder_key)
-            ways = rungs(
-                self.version,
-                evse_count=len(self.evses),
-                has_setting=bool(self.quirks.limit_setting),
-                first_name=self.quirks.limits_by,
-            )
-            self._ladder = Ladder(ways, remembered)
+            self._ladder = await self._remembered_ladder()
         return self._ladder
+
+    async def _remembered_ladder(self) -> Ladder:
+        stations, model = self.services.stations, model_key(self.boot)
+        tested = await stations.remembered(lease_fact(model))
+        self._schedules_proven = await stations.remembered(limits_fact(model)) is True
+        ways = rungs(
+            self.version,
+            evse_count=len(self.evses),
+            has_setting=bool(self.quirks.limit_setting),
+            first_name=self.quirks.limits_by,
+            tested=tested,
+        )
+        return Ladder(ways, await stations.remembered(self._ladder_key), tested)
 
     @property
     def _ladder_key(self) -> str:
@@ -344,15 +375,18 @@ class OutboundDialect(StationDialect):
             )
         if way is Way.STATION_MAXIMUM:
             return await self._set_profile(0, self._fallback_maximum(), f"limit-{evse_id}")
-        if await self._is_flat():
+        if way is Way.FLAT or await self._is_flat():
             profile = self._fallback(self._own_evse(evse_id))
             return await self._set_profile(evse_id, profile, f"limit-{evse_id}")
+        return await self._clear_lease(evse_id, f"limit-{evse_id}")
+
+    async def _clear_lease(self, evse_id: int, key: str) -> CallAnswer:
         return await self.say(
             "ClearChargingProfile",
             {self.PROFILE_ID_FIELD: self.profile_id(profiles.lease_id(evse_id))},
             accepted=("Accepted", "Unknown"),
             priority=Priority.SAFETY,
-            key=f"limit-{evse_id}",
+            key=key,
         )
 
     def _composite(self, body: Answer) -> Any:
@@ -371,4 +405,5 @@ class OutboundDialect(StationDialect):
             key=f"composite-{evse_id}",
         )
         schedule = self._composite(answer.body) if answer.accepted else None
-        return profiles.parse_composite(answer.body, schedule, evse, self._phases_sent.get(evse_id))
+        said = profiles.parse_composite(answer.body, schedule, evse, self._phases_sent.get(evse_id))
+        return replace(said, proven=self._schedules_proven)

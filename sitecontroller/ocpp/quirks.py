@@ -14,6 +14,7 @@ from typing import Any
 
 from sitecontroller.domain.errors import ConfigurationError, FieldError
 from sitecontroller.domain.station import StationBooted
+from sitecontroller.domain.station import model_key as model_key
 from sitecontroller.ocpp.values import LETTERS_AND_DIGITS, SENT_CHARACTERS_MAX
 
 _MATCH_KEYS = frozenset({"vendor", "model", "firmware_max", "source"})
@@ -87,14 +88,6 @@ def quirks_of(boot: StationBooted | None, own: Path | None = None) -> Quirks:
             changes: dict[str, Any] = {k: v for k, v in row.items() if k not in _MATCH_KEYS}
             quirks = replace(quirks, **changes)
     return quirks
-
-
-def model_key(boot: StationBooted | None) -> str:
-    """The name under which learned facts of a model and firmware are kept."""
-    if boot is None:
-        return "unknown"
-    parts = (boot.vendor, boot.model, boot.firmware_version or "")
-    return "/".join(part.strip().casefold() for part in parts)
 
 
 def firmware_number(text: str | None) -> tuple[int, ...]:

@@ -30,6 +30,13 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """Running text, set in from the left: it belongs to what stands above."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A label on the left, its value on the right."""
 
@@ -51,7 +58,7 @@ class Rule:
     """A line across."""
 
 
-Block = Heading | Sentence | Pair | Row | Rule
+Block = Heading | Sentence | Item | Pair | Row | Rule
 
 
 def receipt_blocks(receipt: ReceiptDocument, words: Texts, *, copy: bool) -> tuple[Block, ...]:

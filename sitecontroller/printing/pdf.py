@@ -1,9 +1,11 @@
-"""A receipt as PDF: one narrow column on A4, every character embedded.
+"""Paper as PDF: one column on A4, every character embedded. A receipt's is narrow.
 
-Runs in the process pool: one importable function, plain values in, bytes out. The same receipt
+Runs in the process pool: one importable function, plain values in, bytes out. The same paper
 gives the same bytes: nothing of the file depends on the clock.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
 from importlib import resources
 
 from fpdf import FPDF
@@ -13,6 +15,7 @@ from sitecontroller.domain.receipt import ReceiptDocument
 from sitecontroller.printing.layout import (
     Block,
     Heading,
+    Item,
     Pair,
     Row,
     Rule,
@@ -23,6 +26,8 @@ from sitecontroller.printing.texts import texts
 
 _FONT = "DejaVu"
 _COLUMN_MM = 110.0
+PAGE_COLUMN_MM = 170.0
+_ITEM_MM = 6.0
 _LEFT_MM = 20.0
 _TOP_MM = 18.0
 _SIZE_PT = 9.0
@@ -34,17 +39,35 @@ _LABEL_SHARE = 0.45
 def receipt_pdf(receipt: ReceiptDocument, language: str = "en", copy: bool = False) -> bytes:
     """The receipt on paper; `copy` marks a reprint. InvalidInput for an unknown language."""
     words = texts(language)
+    return paper(
+        f"{words['title']} {receipt.number}",
+        receipt_blocks(receipt, words, copy=copy),
+        receipt.issued_at,
+        language=language,
+        column_mm=_COLUMN_MM,
+    )
+
+
+def paper(
+    title: str,
+    blocks: Iterable[Block],
+    issued_at: datetime,
+    *,
+    language: str = "en",
+    column_mm: float = PAGE_COLUMN_MM,
+) -> bytes:
+    """Blocks from top to bottom, on as many pages as they need."""
     pdf = FPDF(format="A4")
-    pdf.set_creation_date(receipt.issued_at)
+    pdf.set_creation_date(issued_at)
     pdf.set_lang(language)
-    pdf.set_title(f"{words['title']} {receipt.number}")
-    pdf.set_margins(_LEFT_MM, _TOP_MM)
+    pdf.set_title(title)
+    pdf.set_margins(_LEFT_MM, _TOP_MM, pdf.w - _LEFT_MM - column_mm)
     fonts = resources.files(__package__) / "fonts"
     for style, name in (("", "DejaVuSans.ttf"), ("B", "DejaVuSans-Bold.ttf")):
         with resources.as_file(fonts / name) as file:
             pdf.add_font(_FONT, style, str(file))
     pdf.add_page()
-    for block in receipt_blocks(receipt, words, copy=copy):
+    for block in blocks:
         _draw(pdf, block)
     return bytes(pdf.output())
 
@@ -57,6 +80,10 @@ def _draw(pdf: FPDF, block: Block) -> None:
         case Sentence(text, bold):
             pdf.set_font(_FONT, "B" if bold else "", _SIZE_PT)
             _paragraph(pdf, text, _LINE_MM)
+        case Item(text):
+            pdf.set_font(_FONT, "", _SIZE_PT)
+            pdf.set_x(_LEFT_MM + _ITEM_MM)
+            _paragraph(pdf, text, _LINE_MM, pdf.epw - _ITEM_MM)
         case Pair(label, value, bold):
             pdf.set_font(_FONT, "B" if bold else "", _SIZE_PT)
             _pair(pdf, label, value)
@@ -65,29 +92,36 @@ def _draw(pdf: FPDF, block: Block) -> None:
             _row(pdf, cells)
         case Rule():
             y = pdf.get_y() + 0.4 * _LINE_MM
-            pdf.line(_LEFT_MM, y, _LEFT_MM + _COLUMN_MM, y)
+            pdf.line(_LEFT_MM, y, _LEFT_MM + pdf.epw, y)
             pdf.set_y(y + 0.4 * _LINE_MM)
 
 
-def _paragraph(pdf: FPDF, text: str, height_mm: float) -> None:
-    pdf.multi_cell(_COLUMN_MM, height_mm, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+def _paragraph(pdf: FPDF, text: str, height_mm: float, width_mm: float | None = None) -> None:
+    pdf.multi_cell(
+        pdf.epw if width_mm is None else width_mm,
+        height_mm,
+        text,
+        align="L",
+        new_x=XPos.LMARGIN,
+        new_y=YPos.NEXT,
+    )
 
 
 def _pair(pdf: FPDF, label: str, value: str) -> None:
     """Side by side where both fit, else the value on lines of its own."""
     width = pdf.get_string_width
-    if width(label) + width(value) + 2 * _LINE_MM > _COLUMN_MM:
+    if width(label) + width(value) + 2 * _LINE_MM > pdf.epw:
         _paragraph(pdf, label, _LINE_MM)
-        pdf.multi_cell(_COLUMN_MM, _LINE_MM, value, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        pdf.multi_cell(pdf.epw, _LINE_MM, value, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         return
-    label_mm = max(_LABEL_SHARE * _COLUMN_MM, width(label) + _LINE_MM)
-    label_mm = min(label_mm, _COLUMN_MM - width(value) - _LINE_MM)
+    label_mm = max(_LABEL_SHARE * pdf.epw, width(label) + _LINE_MM)
+    label_mm = min(label_mm, pdf.epw - width(value) - _LINE_MM)
     pdf.cell(label_mm, _LINE_MM, label)
-    pdf.cell(_COLUMN_MM - label_mm, _LINE_MM, value, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.cell(pdf.epw - label_mm, _LINE_MM, value, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
 def _row(pdf: FPDF, cells: tuple[str, ...]) -> None:
-    width_mm = _COLUMN_MM / len(cells)
+    width_mm = pdf.epw / len(cells)
     for cell in cells[:-1]:
         pdf.cell(width_mm, _LINE_MM, cell, align="L" if cell is cells[0] else "R")
     pdf.cell(width_mm, _LINE_MM, cells[-1], align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from sitecontroller.domain.commands import Command
 from sitecontroller.domain.queries import Query
 from sitecontroller.services.availability import Availability
+from sitecontroller.services.commissioning.service import Commissioning
 from sitecontroller.services.conformance import ConformanceBook
 from sitecontroller.services.costs import Costs
 from sitecontroller.services.customers import Customers
@@ -51,6 +52,7 @@ class Blocks:
     needs: NeedsBook
     limit_history: LimitHistory
     limit_sources: LimitSources
+    commissioning: Commissioning
     limit_proofs: LimitProofs
     demand_book: DemandBook
     limit_signals: LimitSignals
@@ -97,6 +99,7 @@ async def make_blocks(desk: Desk) -> Blocks:
         limit_sources=limit_sources,
         limit_proofs=LimitProofs(desk, limit_sources),
         limit_signals=LimitSignals(desk, limit_sources),
+        commissioning=Commissioning(desk),
         costs=Costs(desk),
         conformance=ConformanceBook(desk),
         transaction_check=TransactionCheck(desk),

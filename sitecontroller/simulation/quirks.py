@@ -412,6 +412,12 @@ _LIMITS = (
         begins=limits.says_one_level,
     ),
     _row(
+        "hidden-flat-stack",
+        "Q44",
+        "Knows stack level 0 only, and doesn't say so.",
+        profile=limits.one_level,
+    ),
+    _row(
         "watts-only",
         "Q44 Q48",
         "Takes limits in watts only.",
@@ -424,6 +430,12 @@ _LIMITS = (
     _row("odd-rate-unit", "Q48", "'amps; watts' for its unit.", begins=limits.odd_unit),
     _row(
         "no-lease", "Q45 Q49", "Its limits never end, whatever was agreed.", profile=limits.no_lease
+    ),
+    _row(
+        "endless-limits",
+        "Q45 Q49",
+        "Its limits never end, and of a schedule it takes the first period.",
+        profile=limits.endless,
     ),
     _row("slow-limits", "Q50", "Answers limits after 20 s.", reply_delay=frames.slow_limits),
 )

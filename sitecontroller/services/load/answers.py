@@ -52,7 +52,11 @@ class Answers:
             if outcome is not Outcome.NEVER_SENT:
                 self._asks.append(AskEvidence(order.key, reading=False, schedule=True))
             return
-        lease_s = order.limit.lease_s
+        trial = control.trial
+        if trial is not None and trial.number == order.number:
+            trial.outcome = outcome
+        # Whether a limit ends in a way that is only tested isn't known: it counts until replaced.
+        lease_s = order.limit.lease_s if order.limit.way is None else None
         if outcome is not Outcome.NEVER_SENT:
             ends_s = None if lease_s is None else now_s + lease_s + LEASE_UNCERTAINTY_S
             taken = outcome is Outcome.TAKEN

@@ -255,17 +255,23 @@ class Cycle:
         transaction = control.transaction
         assert transaction is not None, "only an EVSE with a session is told anything"
         above = change.current_a > control.evse.fallback_a
-        leased = above and link.clock_offset_s is not None and link.holds_leases
+        trial = control.trial_of(change.current_a)
+        holds = trial is not None or link.holds_leases
+        leased = above and link.clock_offset_s is not None and holds
         number = next(self._numbers)
         control.send(number, change.current_a, leased=leased, now_s=now_s)
         control.count_write(self._clock.now().toordinal())
+        lease_s = self._settings.lease_s
+        if trial is not None:
+            trial.number, lease_s = number, trial.lease_s
         limit = ChargingLimit(
             evse_id=change.key.evse_id,
             current_a=change.current_a,
             phase_count=control.phase_count,
-            lease_s=self._settings.lease_s if leased else None,
+            lease_s=lease_s if leased else None,
             fallback_a=control.evse.fallback_a,
             transaction_id=transaction.station_transaction_id,
+            way=None if trial is None else trial.way,
         )
         return SetLimit(change.key, number, limit)
 

@@ -19,6 +19,7 @@ from sitecontroller.domain.topology import Evse, EvseKey, LimitUnit, Supply
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.services.load.claim import CLASSES, NO_CLAIM, Claim
 from sitecontroller.services.load.draw import UNKNOWN_CURRENT, Draw, GridCurrent, grid_current
+from sitecontroller.services.load.trial import LeaseTrial
 
 PLUGGED_RESERVE_S = 120.0
 """How long a plugged car without a session has its fallback kept free for it."""
@@ -76,6 +77,9 @@ class EvseControl:
     0 A, in words; nobody if empty."""
     priority_of: str = ""
     """The session, by the station's id, that follows its priority profile instead of our limit."""
+    cap_a: float | None = None
+    """No more than this for now: commissioning moves its limit."""
+    trial: LeaseTrial | None = None
     claimed: Claim = NO_CLAIM
     """The last session's that claimed anything."""
     kept_until_s: float = float("-inf")
@@ -168,7 +172,8 @@ class EvseControl:
         if most_a is None:
             return False
         limit_a = self.exposure.limit_a(received_s)
-        self.need.observe(most_a, limit_a, received_s)
+        if self.trial is None:
+            self.need.observe(most_a, limit_a, received_s)
         before_a = before.most_a if before is not None else None
         self.followed = self._has_followed(most_a, before_a or 0.0, limit_a)
         self._judge(most_a, received_s, timing)
@@ -246,15 +251,16 @@ class EvseControl:
 
     def demand(self, now_s: float) -> Demand:
         """For the allocator."""
-        evse, transaction = self.evse, self.transaction
+        evse, transaction, trial = self.evse, self.transaction, self.trial
         using = transaction is not None
+        most_a = evse.current_a_max if self.cap_a is None else min(evse.current_a_max, self.cap_a)
         return Demand(
             key=self.key,
             circuit_id=evse.circuit_id,
             phases=self.phases.phases if using else evse.phase_map.site_phases,
             current_a_min=self.minimum_a,
-            current_a_max=evse.current_a_max,
-            need_a=self.need.need_a,
+            current_a_max=most_a if trial is None else min(most_a, trial.limit_a),
+            need_a=self.need.need_a if trial is None else trial.limit_a,
             step_a=evse.step_a,
             weight=evse.weight,
             demand_class=CLASSES[self.claim.class_at(evse, now_s)],
@@ -262,7 +268,7 @@ class EvseControl:
             departs_in_s=self.claim.departs_in_s(now_s),
             energy_need_wh=self.claim.need_wh(transaction),
             steerable=self.steerable,
-            wants=not self.need.asleep,
+            wants=not self.need.asleep or trial is not None,
             paused_by=self.paused_by,
             exposure_a=self.exposure_a(now_s),
             measured_a=self.draw.most_a if self.draw else None,
@@ -390,6 +396,17 @@ class EvseControl:
         self.sent_phase_count = self.phase_count
         self.exposure = self.exposure.send(sent)
 
+    def trial_of(self, current_a: float) -> LeaseTrial | None:
+        """The trial whose limit is told now. Any other limit breaks it off."""
+        trial = self.trial
+        if trial is not None and not (trial.is_due and current_a == trial.limit_a):
+            self._break_off("load management needed the room")
+        return self.trial
+
+    def _break_off(self, why: str) -> None:
+        if self.trial is not None:
+            self.trial.broken, self.trial = why, None
+
     def doubt_fallback(self, now_s: float) -> None:
         """Whether it has its fallback isn't known: it counts at its maximum."""
         self.fallback_confirmed = False
@@ -404,6 +421,7 @@ class EvseControl:
     def lose_contact(self, now_s: float) -> None:
         """It may restart unseen: then its fallback holds."""
         self.online = False
+        self._break_off("the charger lost contact")
         self.exposure = self.exposure.restart(now_s)
 
     def count_write(self, day: int) -> None:
@@ -429,6 +447,7 @@ class EvseControl:
         return True if came_down and self.sent_s > float("-inf") else None
 
     def _forget_car(self) -> None:
+        self._break_off("the session ended")
         self.draw = None
         self.need = Need(self.evse.current_a_min)
         self.phases = PhasesInUse(self.evse.phase_map.site_phases)

@@ -226,6 +226,8 @@ class Dispatcher:
 def _as_can_be_told(order: LimitOrder, link: StationLink) -> LimitOrder:
     """Without the station's clock nothing ends by itself; the link may be another one by now, or
     have changed the way in which it tells limits."""
-    if isinstance(order, ClearLimit) or (link.clock_offset_s is not None and link.holds_leases):
+    if isinstance(order, ClearLimit):
+        return order
+    if link.clock_offset_s is not None and (link.holds_leases or order.limit.way is not None):
         return order
     return replace(order, limit=replace(order.limit, lease_s=None))

@@ -34,6 +34,7 @@ from sitecontroller.services.load.orders import Dispatcher, Order
 from sitecontroller.services.load.pace import CyclePace
 from sitecontroller.services.load.room import PRIORITY_ROOM_WITHIN_S, StartRoom
 from sitecontroller.services.load.state import LEASE_UNCERTAINTY_S, unknown_state
+from sitecontroller.services.load.trial import LeaseTrial
 from sitecontroller.services.load.views import fail_safe_reason
 from sitecontroller.services.metering import MeteringService
 from sitecontroller.services.stations import StationService
@@ -142,6 +143,30 @@ class LoadService:
         if running is not None:
             self._controls[key].held = running.key, paused_by
             self._pace.ask()
+
+    def cap(self, key: EvseKey, current_a: float | None) -> None:
+        """Give an EVSE no more than this, until further notice; None: let it share as before."""
+        self._controls[key].cap_a = current_a
+        self._pace.ask()
+
+    def try_lease(self, key: EvseKey, way: str, lease_s: int) -> LeaseTrial:
+        """Tell a session what it has once more, in one way and with a short lease, and then leave
+        it alone: its limit counts as if it never ended (`end_trial`)."""
+        control = self._controls[key]
+        trial = LeaseTrial(way, lease_s, control.limit_a(self._clock.monotonic_s()))
+        control.trial = trial
+        self._pace.ask()
+        return trial
+
+    def end_trial(self, key: EvseKey) -> None:
+        """Tell its limit in the usual way again, and its fallback, which a trial may have taken the
+        place of."""
+        control = self._controls[key]
+        control.trial = None
+        if control.transaction is not None:
+            control.resend = True
+        self._fallbacks.forget(key.station_id)
+        self._pace.ask()
 
     def claim(self, key: EvseKey, claim: Claim) -> None:
         """What the session at an EVSE may claim beside others, from now on."""

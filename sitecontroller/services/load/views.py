@@ -46,6 +46,8 @@ def limit_view(control: EvseControl, target: Limit | None, now_s: float, policy:
         text = f"{told_a:g} A, rising to {target.current_a:g} A: {reason}"
     else:
         text = f"{told_a:g} A: {reason}"
+    if control.cap_a is not None or control.trial is not None:
+        text += "; being commissioned"
     return LimitView(told_a, text, target.bound_by, exposure_a)
 
 

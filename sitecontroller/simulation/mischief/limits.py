@@ -136,3 +136,8 @@ def _only(profile: StoredProfile, purposes: tuple[str, ...]) -> StoredProfile:
 def no_lease(station: SimulatedStation, profile: StoredProfile) -> StoredProfile:
     """A limit never ends."""
     return replace(profile, duration_s=None, valid_to=None)
+
+
+def endless(station: SimulatedStation, profile: StoredProfile) -> StoredProfile:
+    """Nor is there anything but a first period."""
+    return replace(no_lease(station, profile), periods=profile.periods[:1])

@@ -161,7 +161,7 @@ class FaultyStation(FakeStation):
                 return ScheduledLimit(None, None, {})
             maximum_a = self.site.plant.outlets[EvseKey(self.station_id, evse_id)].evse
             offer_a = self.profiles[evse_id].offer_a(maximum_a.current_a_max, self.site.now_s)
-            return ScheduledLimit(offer_a, None, {})
+            return ScheduledLimit(offer_a, None, {}, proven=True)
 
         return await self._answered(apply)
 

@@ -181,7 +181,7 @@ class FakeStation:
         evse = self.site.topology.evse(EvseKey(self.station_id, evse_id))
         assert evse is not None
         offer_a = self.profiles[evse_id].offer_a(evse.current_a_max, self.site.now_s)
-        return ScheduledLimit(offer_a, None, {})
+        return ScheduledLimit(offer_a, None, {}, proven=True)
 
     async def trigger(self, message: str, evse_id: int | None) -> CallAnswer:
         await self._call("trigger", (message, evse_id))

@@ -160,6 +160,9 @@ class FakeSite:
     async def find_transaction(self, key: str) -> TransactionView | None:
         return transaction_view(key, state="ended") if key == "OLD" else None
 
+    async def commissioning_pdf(self) -> bytes:
+        return PDF + b"record"
+
     async def receipt_pdf(self, transaction_key: str, language: str) -> bytes:
         if transaction_key not in self.transactions:
             raise NotFound("No transaction has this key")
