@@ -11,7 +11,17 @@ import logging
 import sys
 import time
 
-SUBJECTS = ("ocpp", "ocpp_scale", "storage", "load", "reaction", "reconnect", "modbus", "sessions")
+SUBJECTS = (
+    "ocpp",
+    "ocpp_scale",
+    "storage",
+    "load",
+    "reaction",
+    "reconnect",
+    "modbus",
+    "sessions",
+    "planning",
+)
 
 
 def main(subjects: list[str]) -> int:
