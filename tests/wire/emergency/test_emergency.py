@@ -124,6 +124,7 @@ def test_what_was_out_of_service_before_stays_so_after_the_release(play: Any):
             await client.execute(RELEASE)
             await asyncio.sleep(120)
             assert wallbox.operative == {1: True, 2: False}
+            assert (None, True) not in wallbox.told
 
     play(story)
 
