@@ -13,6 +13,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from sitecontroller.event_loop import new_event_loop
+
 Result = TypeVar("Result")
 Condition = Callable[[], Any] | Callable[[], Awaitable[Any]]
 
@@ -69,11 +71,12 @@ def run_bounded(
     main: Coroutine[Any, Any, Result],
     *,
     timeout_s: float = 30,
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop,
 ) -> Result:
     """Run `main` on a loop of its own; raise AssertionError if it hangs or leaves anything behind.
 
-    `timeout_s` is real time whatever clock the loop has.
+    The loop is the controller's own unless another is asked for. `timeout_s` is real time whatever
+    clock the loop has.
     """
     threads = set(threading.enumerate())
     loop = loop_factory()

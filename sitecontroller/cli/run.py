@@ -11,7 +11,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from sitecontroller import logs
+from sitecontroller import event_loop, logs
 from sitecontroller.app import Site, build
 from sitecontroller.cli.sites import config_path, make_demo
 from sitecontroller.clock import SystemClock
@@ -70,7 +70,7 @@ def serve(options: argparse.Namespace) -> int:
     _allow_many_sockets()
     logs.configure(as_json=options.log == "json", log_dir=config.state_dir / "log")
     try:
-        return asyncio.run(_serve(config, path, options))
+        return event_loop.run(_serve(config, path, options), watched=options.debug_loop)
     except OSError as error:
         raise Conflict(
             f"a port is taken: {error.strerror or error}",

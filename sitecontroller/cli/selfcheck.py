@@ -1,12 +1,12 @@
 """`selfcheck`: one line per check, and what to do where one fails."""
 
 import argparse
-import asyncio
 import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 
+from sitecontroller import event_loop
 from sitecontroller.cli import certificates
 from sitecontroller.cli.doors import doors
 from sitecontroller.cli.finding import Finding
@@ -50,7 +50,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     yield _meters(config)
     yield _disk(config)
     yield certificates.files(config.state_dir)
-    yield from asyncio.run(_running(config))
+    yield from event_loop.run(_running(config))
 
 
 def _tried(name: str, work: Callable[[], str]) -> Finding:

@@ -11,7 +11,7 @@ import http
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
@@ -85,15 +85,14 @@ class StationConnection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the socket, unless there are too many."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         if not self.gatehouse.opened(self):
             self._turned_away = True
-            transport.abort()
+            self.transport.abort()
             return
-        _keep_alive(transport)
+        _keep_alive(self.transport)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -291,13 +290,14 @@ class WebSocketWire:
 
 
 def _feed(protocol: asyncio.BaseProtocol, received: bytes) -> None:
-    """Hand bytes to a protocol that fills a buffer of its own, as TLS does."""
-    assert isinstance(protocol, asyncio.BufferedProtocol), "start_tls left its place"
+    """Hand bytes to a protocol that fills a buffer of its own, as TLS does in every event loop."""
+    assert hasattr(protocol, "buffer_updated"), "start_tls left its place"
+    tls = cast("asyncio.BufferedProtocol", protocol)
     while received:
-        buffer = memoryview(protocol.get_buffer(len(received)))
+        buffer = memoryview(tls.get_buffer(len(received)))
         size = min(len(buffer), len(received))
         buffer[:size] = received[:size]
-        protocol.buffer_updated(size)
+        tls.buffer_updated(size)
         received = received[size:]
 
 

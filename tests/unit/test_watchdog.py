@@ -36,7 +36,7 @@ def reports(run) -> Callable[[Callable[[], Awaitable[None]]], list[SlowStep]]:
                 await asyncio.sleep(0)
                 await asyncio.create_task(story())
 
-        run(watched())
+        run(watched(), loop_factory=asyncio.new_event_loop)
         return heard
 
     return watch
@@ -126,7 +126,7 @@ def test_a_report_is_one_line_of_the_log(run, caplog):
         with Watchdog(asyncio.get_running_loop()):
             await asyncio.create_task(work())
 
-    run(watched())
+    run(watched(), loop_factory=asyncio.new_event_loop)
     (line,) = caplog.messages
     assert line.startswith("event loop: task work computed for ")
     assert "\n" not in line
@@ -145,7 +145,7 @@ def test_another_loop_is_none_of_its_business(run):
     other = asyncio.new_event_loop()
     try:
         with Watchdog(other, heard.append):
-            run(work())
+            run(work(), loop_factory=asyncio.new_event_loop)
     finally:
         other.close()
     assert heard == []

@@ -86,7 +86,7 @@ async def simulator(registers: dict[int, int], *units: int) -> AsyncIterator[str
     devices = [SimDevice(unit, simdata=list(data)) for unit in units or (1,)]
     server = ModbusTcpServer(devices, address=("127.0.0.1", 0))
     await server.serve_forever(background=True)
-    assert isinstance(server.transport, asyncio.Server)
+    assert server.transport is not None
     port = server.transport.sockets[0].getsockname()[1]
     try:
         yield f"tcp://127.0.0.1:{port}"
