@@ -224,6 +224,8 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NUMBER = re.compile(rb"-?[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?")
 _ALL_BUT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"\\'))
 _DIGITS_AS_ZERO = bytes.maketrans(b"123456789+-E", b"00000000000e")
+_ALL_BUT_NUMBERS = bytes(set(range(256)) - set(b'0123456789+-.eE,:"'))
+"""Without them no run of digits is shorter than it was; one that grew is looked at exactly."""
 _LONG_NUMBER = b"0" * DIGITS_OF_LIMIT
 _EXPONENT = b"0e0"
 _LARGE_NUMBER = re.compile(rb"[:\[,]\s*-?(?:[0-9.]{%d}|[0-9.]+[eE])" % DIGITS_OF_LIMIT)
@@ -246,9 +248,9 @@ def _out_of_bounds(raw: bytes) -> str | None:
 
 
 def _deeper_than_allowed(raw: bytes) -> bool:
-    if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
-        return False
     structure = raw.translate(None, _ALL_BUT_STRUCTURE)
+    if structure.count(b"[") + structure.count(b"{") <= DEPTH_MAX:
+        return False
     if b"\\" not in structure:
         brackets = structure.replace(b'""', b"")
         if b'"' not in brackets:
@@ -273,7 +275,7 @@ def _depth(brackets: bytes) -> int:
 
 
 def _has_number_beyond_limit(raw: bytes) -> bool:
-    digits = raw.translate(_DIGITS_AS_ZERO)
+    digits = raw.translate(_DIGITS_AS_ZERO, _ALL_BUT_NUMBERS)
     if _LONG_NUMBER not in digits and _EXPONENT not in digits:
         return False
     if _LARGE_NUMBER.search(raw) is None:
