@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sitecontroller.config import PlanningSettings
 from sitecontroller.domain.commands import Command, CommandResult
-from sitecontroller.domain.errors import OperatingError
+from sitecontroller.domain.errors import OperatingError, StoreUnavailable
 from sitecontroller.domain.events import (
     ChargingNeedsTold,
     Event,
@@ -100,7 +100,10 @@ class Planning:
     async def run(self) -> None:
         """Store and plan until cancelled."""
         while True:
-            await self._series.write()
+            try:
+                await self._series.write()
+            except StoreUnavailable as error:
+                log.warning("planning: a quarter hour isn't kept: %s", error)
             if self._settings.enabled:
                 await self._replan()
                 if await self._forecasts.learn_due():
