@@ -6,6 +6,7 @@ READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
 SEED ?= $(shell date +%s)
 FRAMES ?= 10000000
+SCENARIOS ?= 10000
 GUIDED ?= 300000
 comma := ,
 
@@ -46,11 +47,12 @@ lint: $(READY)
 bench: $(READY) ## measure; the figures go into docs/performance.md
 	@$(BIN)/python -m tests.bench $(subst $(comma), ,$(ONLY))
 
-soak: $(READY) ## 10 million broken frames, long tests, property tests at 10,000 cases (SEED=… FRAMES=… GUIDED=…)
+soak: $(READY) ## 10 million broken frames, 10,000 plants, long tests, property tests (SEED=… FRAMES=… GUIDED=… SCENARIOS=…)
 	@$(BIN)/python -m tests.fuzz --seed $(SEED) --frames $(FRAMES)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
 	  --require-hashes -r requirements-soak.lock
 	@$(BIN)/python -m tests.fuzz.guided --seed $(SEED) --runs $(GUIDED)
+	@$(BIN)/python -m tests.plant --seed $(SEED) --scenarios $(SCENARIOS) --processes 2
 	@echo "hypothesis seed $(SEED)"
 	@$(PYTEST) -n 2 --dist worksteal -m "soak or hypothesis" --timeout=0 \
 	  --hypothesis-profile=soak --hypothesis-seed=$(SEED) --durations=20
