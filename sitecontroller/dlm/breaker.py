@@ -1,12 +1,12 @@
 """When a circuit breaker or fuse may trip by overload: a thermal model of one pole (S7).
 
 One body with one time constant is heated by the square of the current and trips at the heat of the
-largest current that must never trip it. IEC 60898-1 (miniature circuit breakers, table 7): 1.13 × In
-doesn't trip within the conventional time (1 h up to 63 A, 2 h above), 1.45 × In does; 2.55 × In
+largest current that must never trip it. IEC 60898-1 (miniature circuit breakers, table 7): 1.13 ×
+In doesn't trip within the conventional time (1 h up to 63 A, 2 h above), 1.45 × In does; 2.55 × In
 trips after 1 s, within 60 s (120 s above 32 A). IEC 60269-1 (gG fuses from 16 A): 1.25 × In holds,
-1.6 × In melts; at the gate of some 2.5 × In a fuse holds for 10 s. The time constants are chosen on
-the quick side of these bands: a real breaker trips later than the model, hardly ever sooner. What
-trips in a moment (a short circuit, from 3 × In with curve B) can't be prevented by anybody.
+1.6 × In melts; at the gate of some 2.5 × In a fuse holds for 10 s. The time constants are chosen
+on the quick side of these bands: a real breaker trips later than the model, hardly ever sooner.
+What trips in a moment (a short circuit, from 3 × In with curve B) can't be prevented by anybody.
 """
 
 import math
