@@ -17,9 +17,7 @@ LATER = Demand(KEY, "main", departs_in_s=10 * HOUR_S, energy_need_wh=2 * FULL_WH
 """A car with eight hours to spare."""
 
 
-def advised(
-    current_a: float, made_s: float = 0.0, leaves_s: float | None = None
-) -> Advice:
+def advised(current_a: float, made_s: float = 0.0, leaves_s: float | None = None) -> Advice:
     advice = Advice()
     ceiling = Ceiling(made_s, made_s + 900, current_a, WHY)
     after = Ceiling(made_s + 900, made_s + 3600, current_a, WHY)
