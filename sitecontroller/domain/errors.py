@@ -138,9 +138,16 @@ class MeterTimeout(OperatingError):
 
 
 class MeterFault(OperatingError):
-    """A meter answered, but with an exception or something that can't be its answer."""
+    """A meter answered, but with an exception or something that can't be its answer.
+
+    `since_s` (monotonic): what it said after that was no answer either; None: before, it was.
+    """
 
     code = "meter-fault"
+
+    def __init__(self, detail: str, *, since_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.since_s = since_s
 
 
 class NoTariff(OperatingError):

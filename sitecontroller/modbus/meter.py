@@ -61,7 +61,7 @@ class BusMeter:
         reading, total_w = await self._sample()
         doubt = self._plausibility.judge(reading, total_w, self._clock.monotonic_s())
         if doubt is not None:
-            raise MeterFault(doubt)
+            raise MeterFault(doubt, since_s=self._plausibility.moved_s)
         return self._installed(reading)
 
     async def sample(self) -> MeterReading:

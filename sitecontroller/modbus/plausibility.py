@@ -37,12 +37,18 @@ class Plausibility:
     _last: MeterReading | None = None
     _same_since_s: float = 0.0
     _same_count: int = 1
+    _is_frozen: bool = False
     _sum_faults: int = 0
 
     @property
     def doubts_total(self) -> bool:
         """Whether the total should be read again at once, to find out if it fits."""
         return self._sum_faults > 0
+
+    @property
+    def moved_s(self) -> float | None:
+        """When registers that are frozen now last moved; None: they aren't."""
+        return self._same_since_s if self._is_frozen else None
 
     def judge(self, reading: MeterReading, total_w: float | None, now_s: float) -> str | None:
         """Why `reading`, taken at `now_s` (monotonic), can't be true, in plain words; else None.
@@ -57,15 +63,15 @@ class Plausibility:
 
     def _frozen(self, last: MeterReading | None, reading: MeterReading, now_s: float) -> str | None:
         if last is None or _flow(last) != _flow(reading):
-            self._same_since_s, self._same_count = now_s, 1
+            self._same_since_s, self._same_count, self._is_frozen = now_s, 1, False
             return None
         self._same_count += 1
-        same_s = now_s - self._same_since_s
-        if (
-            same_s < self.frozen_s
-            or self._same_count < FROZEN_SAMPLES_MIN
-            or _tells_nothing(reading)
-        ):
+        self._is_frozen = (
+            now_s - self._same_since_s >= self.frozen_s
+            and self._same_count >= FROZEN_SAMPLES_MIN
+            and not _tells_nothing(reading)
+        )
+        if not self._is_frozen:
             return None
         return "its registers are frozen: voltage, current and power don't change at all"
 

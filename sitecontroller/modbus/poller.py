@@ -23,7 +23,7 @@ class Listener(Protocol):
     """Who hears of samples and failures: the metering service."""
 
     def meter_measured(self, meter_id: str, reading: MeterReading) -> None: ...
-    def meter_failed(self, meter_id: str, reason: str) -> None: ...
+    def meter_failed(self, meter_id: str, reason: str, since_s: float | None = None) -> None: ...
 
 
 class MeterPoller:
@@ -71,7 +71,8 @@ class MeterPoller:
             if meter.meter_id not in self._failing:
                 self._failing.add(meter.meter_id)
                 log.warning("meter %s: no usable sample: %s", meter.meter_id, error)
-            self._listener.meter_failed(meter.meter_id, str(error))
+            since_s = error.since_s if isinstance(error, MeterFault) else None
+            self._listener.meter_failed(meter.meter_id, str(error), since_s)
             return
         if meter.meter_id in self._failing:
             self._failing.discard(meter.meter_id)

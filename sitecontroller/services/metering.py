@@ -38,8 +38,12 @@ class MeteringService:
         self._failures.pop(meter_id, None)
         self._publisher.publish(MeterMeasured(meter_id, reading, now_s))
 
-    def meter_failed(self, meter_id: str, reason: str) -> None:
-        """A site meter gave nothing usable; its last sample grows old."""
+    def meter_failed(self, meter_id: str, reason: str, since_s: float | None = None) -> None:
+        """A site meter gave nothing usable; its last sample grows old, and is as old as `since_s`
+        (monotonic) where that was no news since then."""
+        last = self._meters.get(meter_id)
+        if last is not None and since_s is not None and since_s < last.received_s:
+            self._meters[meter_id] = Measured(last.reading, since_s)
         self._failures[meter_id] = reason
         self._publisher.publish(MeterFailed(meter_id, reason))
 

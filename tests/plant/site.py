@@ -33,7 +33,10 @@ class PlantSite(Site):
             for id_, station in self.topology.stations.items()
         }
         self.stations = dict(self.plant_stations)
-        self.meters = {id_: PlantMeter(scenario.averages_s[id_]) for id_ in self.topology.meters}
+        self.meters = {
+            id_: PlantMeter(id_, scenario.averages_s[id_], scenario.seed)
+            for id_ in self.topology.meters
+        }
         self.visits: dict[EvseKey, Visit] = {}
         self.is_alive = True
         self.dark_until_s: dict[str, float] = {}
@@ -78,11 +81,7 @@ class PlantSite(Site):
     def _sample_meters(self) -> None:
         for meter_id, meter in self.meters.items():
             truth = self.plant.reading(self._circuit_of[meter_id], self.clock.now())
-            shown = meter.shows(truth)
-            if shown is None:
-                self.metering.meter_failed(meter_id, "no answer")
-            else:
-                self.metering.meter_measured(meter_id, shown)
+            meter.tell(truth, self.now_s, self.metering)
 
     # what happens
 

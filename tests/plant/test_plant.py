@@ -33,7 +33,7 @@ def test_a_seed_is_the_same_scenario_and_the_same_run_for_ever() -> None:
     assert run(7, MINUTES, twin=False) == run(7, MINUTES, twin=False)
 
 
-def crowded(*mishaps: Mishap) -> Scenario:
+def crowded(*mishaps: Mishap, seed: int = SEED) -> Scenario:
     """Three cars that could take 32 A each below a fuse of 50 A, the last one quicker than the
     others, and a building that steps."""
     keys = [EvseKey(f"CP-{number}", 1) for number in range(1, 4)]
@@ -50,7 +50,7 @@ def crowded(*mishaps: Mishap) -> Scenario:
     slow, quick = CarModel("car", 60_000.0, 3, 32.0, 5.0), CarModel("car", 60_000.0, 3, 32.0, 0.5)
     *others, last = keys
     return Scenario(
-        seed=SEED,
+        seed=seed,
         topology=site,
         loads=(BuildingLoadDescription("main", 0.0, 16.0, 14.0, (150.0, 220.0)),),
         stations={
@@ -75,6 +75,13 @@ KILLED = Mishap("killed", "", 240.0, 1e9)
 @pytest.mark.parametrize("mishaps", [(), (KILLED,)], ids=["calm", "killed"])
 def test_a_crowded_site_passes(mishaps: tuple[Mishap, ...]) -> None:
     assert faults(play_scenario(crowded(*mishaps))) == []
+
+
+@pytest.mark.parametrize(("seed", "from_s"), [(4, 120.0), (5, 174.0), (5, 186.0), (7, 150.0)])
+def test_a_frozen_meter_hides_a_step_no_longer_than_its_allowance(seed: int, from_s: float) -> None:
+    """The building steps just before, or while, the registers stand still."""
+    frozen = Mishap("frozen", "m", from_s, 420.0)
+    assert faults(play_scenario(crowded(frozen, seed=seed))) == []
 
 
 @pytest.mark.parametrize(

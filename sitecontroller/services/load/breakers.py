@@ -97,7 +97,9 @@ class Breakers:
         orders: list[Order] = []
         for control, breaker in self._watched:
             sample = control.measured
-            if sample is None or sample.received_s == breaker.seen_s:
+            if sample is None:
+                continue
+            if breaker.seen_s is not None and sample.received_s <= breaker.seen_s:
                 continue
             ratio = [
                 None if current_a is None else current_a / limit_a

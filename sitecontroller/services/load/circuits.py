@@ -112,7 +112,7 @@ class CircuitControl:
     ) -> None:
         """This cycle's look at the circuit's own meter."""
         self.measured = sample
-        if sample is not None and sample.received_s != self._seen_s:
+        if sample is not None and (self._seen_s is None or sample.received_s > self._seen_s):
             self._seen_s = sample.received_s
             held_a = self._load.update(sample.reading.current_a, flows, self.cap_a, now_s)
             self._worst.note(now.toordinal(), now.hour, held_a)

@@ -87,7 +87,8 @@ class PeakDemand:
 
     def _count(self) -> None:
         sample = self._circuit.measured
-        if sample is None or sample is self._counted:
+        counted_before = self._counted
+        if sample is None or (counted_before and sample.reading is counted_before.reading):
             return
         self._counted = sample
         power_w = import_w(sample.reading)

@@ -57,3 +57,24 @@ def test_a_register_that_is_left_out_keeps_its_value():
     assert now.reading.energy_import_wh == 5_000.0
     assert now.reading.energy_export_wh == 200.0
     assert now.reading.soc_percent == 0.0
+
+
+def test_the_sample_of_a_frozen_meter_is_as_old_as_the_last_that_moved():
+    clock = HandClock()
+    metering = MeteringService(clock, Publisher())
+    for _ in range(10):
+        metering.meter_measured("M1", FLOWING)
+        clock.passed_s += 1
+    for _ in range(2):
+        metering.meter_failed("M1", "its registers are frozen", since_s=2.0)
+    assert metering.meter("M1").received_s == 2.0
+    metering.meter_measured("M1", FLOWING)
+    assert metering.meter("M1").received_s == 10.0
+
+
+def test_a_failure_of_another_kind_leaves_the_last_sample_its_age():
+    clock = HandClock()
+    metering = MeteringService(clock, Publisher())
+    metering.meter_measured("M1", FLOWING)
+    metering.meter_failed("M1", "no answer")
+    assert metering.meter("M1").received_s == 0.0

@@ -27,13 +27,15 @@ class Told:
     samples: list[tuple[str, float]] = field(default_factory=list)
     readings: list[MeterReading] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    since_s: list[float | None] = field(default_factory=list)
 
     def meter_measured(self, meter_id: str, reading: MeterReading) -> None:
         self.samples.append((meter_id, self.clock.monotonic_s()))
         self.readings.append(reading)
 
-    def meter_failed(self, meter_id: str, reason: str) -> None:
+    def meter_failed(self, meter_id: str, reason: str, since_s: float | None = None) -> None:
         self.failures.append((meter_id, reason))
+        self.since_s.append(since_s)
 
     def times_s(self, meter_id: str) -> list[float]:
         return [at_s for name, at_s in self.samples if name == meter_id]
@@ -114,16 +116,18 @@ def test_a_failure_and_the_recovery_are_each_logged_once(
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_frozen_registers_are_told_as_a_failure(run: Run) -> None:
-    async def main() -> list[tuple[str, str]]:
+def test_frozen_registers_are_told_as_a_failure_since_they_last_moved(run: Run) -> None:
+    async def main() -> Told:
         told = Told(VirtualClock())
         async with Responder({1: B23.encode(READING)}).on_tcp() as url:
             await polled([Meter("M1", "", B23.name, url)], told, 15)
-        return told.failures
+        return told
 
-    failures = run(main(), loop_factory=VirtualLoop)
-    assert {name for name, _ in failures} == {"M1"}
-    assert all("frozen" in reason for _, reason in failures)
+    told = run(main(), loop_factory=VirtualLoop)
+    assert {name for name, _ in told.failures} == {"M1"}
+    assert all("frozen" in reason for _, reason in told.failures)
+    first_s = told.samples[0][1]
+    assert told.since_s == [pytest.approx(first_s, abs=0.1)] * len(told.failures)
 
 
 def test_a_poller_can_be_started_again(run: Run) -> None:
