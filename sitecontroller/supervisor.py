@@ -12,6 +12,9 @@ from collections.abc import Awaitable, Callable
 log = logging.getLogger(__name__)
 
 RESTART_AFTER_S = 1.0
+CANCEL_AGAIN_S = 1.0
+"""A part that goes on after this lost its cancellation (a library's `asyncio.wait_for` does that
+in Python 3.11), or takes too long over its end."""
 
 
 class Supervisor:
@@ -26,8 +29,9 @@ class Supervisor:
         task = asyncio.get_running_loop().create_task(self._again(name, work), name=name)
 
         async def stop() -> None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            while not task.done():
+                task.cancel()
+                await asyncio.wait((task,), timeout=CANCEL_AGAIN_S)
 
         self._parts.push_async_callback(stop)
 

@@ -8,6 +8,8 @@ and retries are the bus's: pymodbus never retries and never reconnects here.
 
 import asyncio
 import logging
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
@@ -16,6 +18,8 @@ from sitecontroller.domain.errors import MeterFault, MeterTimeout
 from sitecontroller.modbus.address import BusAddress, Transport
 from sitecontroller.modbus.frames import Request, judge_rtu, judge_tcp
 from sitecontroller.modbus.usb import device_of
+
+Result = TypeVar("Result")
 
 _NEVER_S = 3600.0
 """pymodbus's own time-out, out of the way of ours."""
@@ -79,7 +83,8 @@ class Connection:
         reason = ""
         try:
             async with asyncio.timeout(timeout_s):
-                connected = await connection._client.connect()
+                connected = await _heeding_cancellation(connection._client.connect())
+                await asyncio.sleep(0)  # pymodbus sets a serial port up to its end in this turn
         except TimeoutError:
             connected = False
         except Exception as error:  # termios.error and the like: settings the driver refuses
@@ -90,7 +95,6 @@ class Connection:
         if not connected:
             connection.close()
             raise MeterTimeout(f"no connection to {address.url}{reason}")
-        await asyncio.sleep(0)  # pymodbus finishes the set-up of a serial port in the next turn
         return connection
 
     @property
@@ -110,7 +114,9 @@ class Connection:
         }[request.function]
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await read(request.start, count=request.count, device_id=request.unit_id)
+                answer = await _heeding_cancellation(
+                    read(request.start, count=request.count, device_id=request.unit_id)
+                )
         except TimeoutError:
             if self._stranger is not None:
                 raise MeterFault(self._stranger) from None
@@ -154,6 +160,19 @@ class Connection:
         future = self._client.ctx.response_future
         if not future.done():
             future.set_exception(error)
+
+
+async def _heeding_cancellation(work: Awaitable[Result]) -> Result:
+    """pymodbus waits by `asyncio.wait_for`, which in Python 3.11 loses a cancellation that comes
+    in the same moment as what it waits for; whoever cancelled would wait for ever."""
+    task = asyncio.current_task()
+    assert task is not None
+    asked_before = task.cancelling()
+    try:
+        return await work
+    finally:
+        if task.cancelling() > asked_before:
+            raise asyncio.CancelledError
 
 
 def _refusal(code: int, request: Request) -> Exception:

@@ -14,6 +14,7 @@ from tests.support import eventually
 def scene(run, monkeypatch):
     """`scene(play)` runs `await play(keep, told)`; parts start again at once."""
     monkeypatch.setattr(supervisor, "RESTART_AFTER_S", 0)
+    monkeypatch.setattr(supervisor, "CANCEL_AGAIN_S", 0.01)
 
     async def staged(play, on_failure):
         told: list[str] = []
@@ -86,3 +87,16 @@ def test_a_part_ends_with_the_site(scene):
 
     scene(play)
     assert runs[0].runs == 1
+
+
+def test_a_part_that_loses_its_cancellation_ends_with_the_site_too(scene):
+    async def wait_deaf() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async def play(keep, told):
+        part = Part(wait_deaf)
+        keep("meters", part.run)
+        await eventually(lambda: part.runs == 1)
+
+    scene(play)

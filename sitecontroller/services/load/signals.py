@@ -94,8 +94,10 @@ class LimitSignals:
                 self._bring_to_now(watched)
                 if watched.said != watched.stored:
                     await self._store(watched)
+            # not wait_for: in Python 3.11 it loses a cancellation that comes with the news
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await self._news.wait()
 
     async def _store(self, watched: _Watched) -> None:
         said, source_id = watched.said, watched.source_id

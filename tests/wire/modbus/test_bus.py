@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -275,3 +276,27 @@ def test_what_is_no_address_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         BusAddress.parse(url, SerialSettings())
     assert "tcp://192" in caught.value.remedy
+
+
+@pytest.mark.parametrize("vanished", [False, True])
+def test_a_reader_that_is_cancelled_at_any_moment_ends(run: Run, vanished: bool) -> None:
+    async def main() -> None:
+        async with Responder(WORDS).on_tcp() as url:
+            address = BusAddress.parse("tcp://127.0.0.1:1" if vanished else url, SerialSettings())
+            for turns in range(60):
+                bus = Bus(address, VirtualClock())
+                reader = asyncio.ensure_future(read_on(bus))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                reader.cancel()
+                await asyncio.wait((reader,), timeout=5)
+                assert reader.cancelled(), f"not ended, cancelled after {turns} turns of the loop"
+                bus.close()
+
+    run(main(), loop_factory=VirtualLoop)
+
+
+async def read_on(bus: Bus) -> None:
+    while True:
+        with suppress(MeterTimeout):
+            await bus.read(ASK, attempts=1)

@@ -160,3 +160,18 @@ def test_a_line_cannot_be_set_in_two_ways(run: Any, tmp_path: Path) -> None:
                 pass
 
     run(story())
+
+
+def test_a_device_that_vanishes_leaves_the_failsafe_and_an_alarm(play: Any) -> None:
+    async def story(device: Device, cap_a: Any, view: Any) -> None:
+        device.words = [1518, 0]
+        await asyncio.sleep(A_MOMENT_S)
+        assert cap_a() == pytest.approx(NARROW)
+        await device.stop()
+        await asyncio.sleep(A_MOMENT_S)
+        assert cap_a() == pytest.approx(NARROW)
+        assert (await view()).fault
+        await asyncio.sleep(25)
+        assert cap_a() == pytest.approx(SAFE)
+
+    play(story, register="holding/0", scale=10, unlimited=0xFFFF)

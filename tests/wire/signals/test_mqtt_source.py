@@ -80,12 +80,16 @@ async def listening(made: Broker, **more: Any) -> AsyncIterator[Heard]:
     task = asyncio.create_task(
         MqttSource("dso", source.signal, source.terms.heartbeat_s, SystemClock(), heard).run()
     )
+    asked = 0
 
     async def is_heard() -> bool:
-        await made.say(TOPIC, "a question")
-        return bool(heard.failures)
+        nonlocal asked
+        asked += 1
+        await made.say(TOPIC, f"question {asked}")
+        return any("question" in why for why in heard.failures)
 
     await eventually(is_heard)
+    await eventually(lambda: f"'question {asked}'" in heard.failures[-1])
     heard.failures.clear()
     try:
         yield heard
