@@ -21,7 +21,7 @@ from sitecontroller import __version__
 from sitecontroller.api.app import build_api
 from sitecontroller.api.server import ApiServer
 from sitecontroller.config import ModbusSignal, SiteConfig
-from sitecontroller.config.edit import add_station
+from sitecontroller.config.edit import add_station, replace_file
 from sitecontroller.controller import Controller
 from sitecontroller.dlm.fallbacks import prove_fallbacks
 from sitecontroller.domain.errors import StoreUnavailable
@@ -29,6 +29,7 @@ from sitecontroller.fileserver.addresses import address_towards
 from sitecontroller.fileserver.server import LanFileServer
 from sitecontroller.modbus.bus import Bus
 from sitecontroller.modbus.inputs import InputPoller
+from sitecontroller.modbus.meter import connect_meters
 from sitecontroller.modbus.poller import MeterPoller
 from sitecontroller.modbus.value import BusValue
 from sitecontroller.ocpp.dialects import make_dialect
@@ -46,6 +47,7 @@ from sitecontroller.services.actions import ActionService
 from sitecontroller.services.assembly import SiteServices, assemble
 from sitecontroller.services.background import Background
 from sitecontroller.services.billing import BillingService
+from sitecontroller.services.configuration import Configuration, revision_of
 from sitecontroller.services.onboarding import Onboarding
 from sitecontroller.services.picture import Picture
 from sitecontroller.services.tariffs import TariffService
@@ -146,12 +148,21 @@ async def _make(
         add_to_config=functools.partial(add_station, config_path, state_dir),
         restart=lambda: _soon(restart_asked.set),
     )
+    configuration = Configuration(
+        config,
+        config_path,
+        check=functools.partial(_check_as_at_start, clock),
+        replace=functools.partial(replace_file, state_dir),
+        restart=lambda: _soon(restart_asked.set),
+        begun_with="" if config_path is None else await asyncio.to_thread(_revision, config_path),
+    )
     picture = Picture(config, services, version=__version__)
     controller = await _face(
         config,
         services,
         picture,
         onboarding,
+        configuration,
         workshop,
         journal,
         on_shutdown=lambda: _soon(stopped.set),
@@ -172,11 +183,22 @@ async def _make(
     )
 
 
+def _revision(path: Path) -> str:
+    return revision_of(path.read_text(encoding="utf-8"))
+
+
+def _check_as_at_start(clock: Clock, config: SiteConfig) -> None:
+    """What a start would refuse beside the file itself. Raises ConfigurationError."""
+    prove_fallbacks(config.topology)
+    connect_meters(config.topology.meters.values(), clock)  # nothing is connected by that
+
+
 async def _face(
     config: SiteConfig,
     services: SiteServices,
     picture: Picture,
     onboarding: Onboarding,
+    configuration: Configuration,
     workshop: Workshop,
     journal: Journal,
     on_shutdown: Callable[[], None],
@@ -188,7 +210,7 @@ async def _face(
         services.desk,
         onboarding,
         services.load,
-        services.blocks.handlers(),
+        services.blocks.handlers() | configuration.handlers,
         services.blocks.emergency.check,
     )
     billing = BillingService(
@@ -206,7 +228,7 @@ async def _face(
         journal,
         publisher,
         on_shutdown,
-        services.blocks.answerers(),
+        services.blocks.answerers() | configuration.answerers,
         services.blocks.files,
         functools.partial(services.blocks.commissioning.record_pdf, record_pdf),
     )

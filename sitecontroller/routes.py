@@ -13,6 +13,7 @@ from urllib.parse import quote
 from sitecontroller.domain import (
     availability,
     commissioning,
+    configuration,
     conformance,
     costs,
     customer,
@@ -307,6 +308,14 @@ QUERIES |= {
     ),
     commissioning.FallbackProposalQuery: QueryRoute(
         "/v1/commissioning/fallbacks", commissioning.FallbackProposal, "commissioning"
+    ),
+}
+
+COMMANDS |= {configuration.ApplyConfiguration: CommandRoute("PUT", "/v1/configuration", "site")}
+
+QUERIES |= {
+    configuration.ConfigurationQuery: QueryRoute(
+        "/v1/configuration", configuration.ConfigurationView, "site"
     ),
 }
 

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from sitecontroller import __version__
 from sitecontroller.cli import (
     commission,
+    configuration,
     emergency,
     firmware,
     limits,
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_tariff(commands)
     _add_limit(commands)
     sessions.add_session(commands, _add_config)
+    configuration.add_config_command(commands, _add_config)
     _add_emergency(commands)
     _add_commission(commands)
     _add_firmware(commands)

@@ -43,3 +43,9 @@ def _add_station(path: Path, state_dir: StateDir, station_id: str, circuit_id: s
     document.setdefault("stations", tomlkit.aot()).append(station)
     state_dir.keep_copy(path)
     write_atomically(path, tomlkit.dumps(document))
+
+
+def replace_file(state_dir: StateDir, path: Path, text: str) -> None:
+    """Write a whole new site.toml. Raises OSError."""
+    state_dir.keep_copy(path)
+    write_atomically(path, text)

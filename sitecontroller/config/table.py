@@ -8,10 +8,12 @@ from sitecontroller.domain.topology import PhaseMap
 
 
 class Reader:
-    """Collects faults so that all are told at once."""
+    """Collects faults so that all are told at once, and every key that was asked for."""
 
     def __init__(self) -> None:
         self.faults: list[FieldError] = []
+        self.read: dict[str, tuple[Any, Any, bool]] = {}
+        """By key: its value, its default (None: it has none), whether the file has it."""
 
     def fault(self, key: str, message: str) -> None:
         self.faults.append(FieldError(key, message))
@@ -44,14 +46,16 @@ class Table:
         return key in self._data
 
     def table(self, key: str) -> "Table":
-        value = self._value(key, {})
+        value = self._data.get(key, {})
+        self._read.add(key)
         if not isinstance(value, dict):
             self.fault(key, f"is a table: write [{key}]")
             value = {}
         return Table(value, f"{self._path}.{key}".lstrip("."), self._reader)
 
     def tables(self, key: str) -> list["Table"]:
-        value = self._value(key, [])
+        value = self._data.get(key, [])
+        self._read.add(key)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.fault(key, f"is a list of tables: write [[{key}]]")
             return []
@@ -75,7 +79,7 @@ class Table:
         return value
 
     def optional_text(self, key: str, *, pattern: str | None = None) -> str | None:
-        return self.text(key, None, pattern=pattern) if key in self._data else None
+        return self.text(key, None, pattern=pattern) if self._given(key) else None
 
     def texts(self, key: str, *, pattern: str) -> tuple[str, ...]:
         value = self._value(key, [])
@@ -105,7 +109,7 @@ class Table:
         return float(value)
 
     def optional_number(self, key: str, *, low: float, high: float) -> float | None:
-        return self.number(key, low, low=low, high=high) if key in self._data else None
+        return self.number(key, low, low=low, high=high) if self._given(key) else None
 
     def integer(self, key: str, default: int, *, low: int, high: int) -> int:
         value = self._value(key, default)
@@ -133,7 +137,7 @@ class Table:
     def optional_per_phase(
         self, key: str, *, low: float, high: float
     ) -> tuple[float, float, float] | None:
-        return self.per_phase(key, None, low=low, high=high) if key in self._data else None
+        return self.per_phase(key, None, low=low, high=high) if self._given(key) else None
 
     def phases(self, key: str, default: PhaseMap) -> PhaseMap:
         text = self.text(key, str(default))
@@ -147,6 +151,13 @@ class Table:
         for key in self._data.keys() - self._read:
             self.fault(key, "is not a key of this table: is it misspelt?")
 
+    def _given(self, key: str) -> bool:
+        """Whether the file has a key that needn't be there."""
+        self._value(key, None)
+        return key in self._data
+
     def _value(self, key: str, default: Any) -> Any:
+        value = self._data.get(key, default)
         self._read.add(key)
-        return self._data.get(key, default)
+        self._reader.read[f"{self._path}.{key}".lstrip(".")] = value, default, key in self._data
+        return value

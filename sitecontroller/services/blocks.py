@@ -1,6 +1,5 @@
 """The services that look after stations, one for each block of OCPP beyond the core."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from sitecontroller.domain.commands import Command
@@ -65,11 +64,11 @@ class Blocks:
         """All of them."""
         return tuple(getattr(self, field.name) for field in fields(self))
 
-    def handlers(self) -> Mapping[type[Command], Handler]:
+    def handlers(self) -> dict[type[Command], Handler]:
         """Who carries out which command."""
         return {kind: step for each in self.services() for kind, step in each.handlers.items()}
 
-    def answerers(self) -> Mapping[type[Query], Answerer]:
+    def answerers(self) -> dict[type[Query], Answerer]:
         """Who answers which question."""
         return {kind: step for each in self.services() for kind, step in each.answerers.items()}
 
