@@ -285,6 +285,7 @@ QUERIES |= {
     limit_source.SiteLimitsQuery: QueryRoute(
         "/v1/site-limits", Page[limit_source.SiteLimitView], "site"
     ),
+    limit_source.GroupsQuery: QueryRoute("/v1/groups", Page[limit_source.GroupView], "site"),
     limit_proof.LimitProofsQuery: QueryRoute(
         "/v1/limit-proofs", Page[limit_proof.LimitProof], "site"
     ),

@@ -210,20 +210,22 @@ def _password_by_hand(result: CommandResult) -> Notice | None:
     )
 
 
-def limit_circuit(
+def limit_place(
     desk: Desk,
-    circuit_id: str,
+    place_id: str,
     name: str,
     current_a: float,
     *,
+    is_group: bool,
     until: datetime | None,
     reason: str,
 ) -> None:
-    """Limit a fuse by hand, A per phase; it replaces the one by hand that stands there."""
+    """Limit a fuse or a group by hand, A per phase; it replaces what was set so before."""
     command = SetSiteLimit(
-        f"attendant-{circuit_id}",
+        f"attendant-{place_id}",
         LimitSource.ATTENDANT,
-        circuit_id=circuit_id,
+        circuit_id=None if is_group else place_id,
+        group_id=place_id if is_group else None,
         current_a=(current_a, current_a, current_a),
         until=until,
         reason=reason,

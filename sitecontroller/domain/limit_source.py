@@ -128,6 +128,29 @@ class SiteLimitView:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupView:
+    """EVSEs that are limited together although they are no circuit: what they take and may take.
+
+    `cap_a` per phase, None: not limited. `exposure_a` is the most they could draw before lower
+    limits are proven. `limited_by` names what limits the group beside its own limit.
+    """
+
+    group_id: str
+    name: str
+    members: tuple[str, ...]
+    """EVSEs, as "CP-01/1"."""
+    cap_a: PerPhase
+    current_a: PerPhase
+    exposure_a: PerPhase
+    limited_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsQuery(Query):
+    """The groups of site.toml, as they are now, on one page."""
+
+
+@dataclass(frozen=True, slots=True)
 class SiteLimitsQuery(Query):
     """All site limits in force, newest first, on one page."""
 

@@ -14,6 +14,8 @@ from PySide6.QtTest import QTest
 from sitecontroller.domain.commands import CommandResult, CommandState
 from sitecontroller.domain.limit_history import LimitChange, LimitHistoryQuery
 from sitecontroller.domain.limit_source import (
+    GroupsQuery,
+    GroupView,
     LimitSource,
     SetSiteLimit,
     SiteLimit,
@@ -161,6 +163,37 @@ def test_an_attendant_limits_a_fuse_for_two_hours(
         assert command.current_a == (24.0, 24.0, 24.0)
         assert command.until == site.NOW + timedelta(hours=2)
         assert command.reason == "works on the feeder"
+
+    played(run_qt, settings, client, play)
+
+
+def test_a_group_that_is_no_circuit_is_limited_by_hand_and_listed(
+    run_qt: Callable[..., Any], settings: QSettings
+) -> None:
+    class Grouped(FakeClient):
+        async def ask(self, query: Any) -> Any:
+            if not isinstance(query, GroupsQuery):
+                return await super().ask(query)
+            nine, cap = (9.0, 9.0, 9.0), (16.0, 16.0, 16.0)
+            group = GroupView("g", "Level 1", ("CP-01/1", "CP-02/1"), cap, nine, nine, "14a")
+            return Page((group,), None)
+
+    client = Grouped()
+
+    async def play(screen: LoadScreen) -> None:
+        form = screen.form
+        form.place.setCurrentText("Level 1")
+        form.amperes.setText("12")
+        form.apply.click()
+        await eventually(lambda: client.commands)
+        (command,) = client.commands
+        assert isinstance(command, SetSiteLimit)
+        assert (command.circuit_id, command.group_id) == (None, "g")
+        QTest.mouseClick(screen.pages.tabs["groups"], Qt.MouseButton.LeftButton)
+        groups = screen.pages.lists["groups"]
+        await eventually(lambda: groups.rows)
+        plain = [c.replace("\N{NO-BREAK SPACE}", " ") for c in groups.rows["g"].cells]
+        assert plain == ["Level 1", "2", "L1 9.0 A · L2 9.0 A · L3 9.0 A", "16 A", "14a"]
 
     played(run_qt, settings, client, play)
 

@@ -46,6 +46,7 @@ def site_config(
     files: dict[str, Any] | None = None,
     plug_and_charge: dict[str, Any] | None = None,
     sections: dict[str, Any] | None = None,
+    groups: Sequence[dict[str, Any]] = (),
     **ocpp: Any,
 ) -> SiteConfig:
     """Two stations of two EVSEs each behind one fuse of 63 A, no meter, free ports; `sections`:
@@ -58,6 +59,7 @@ def site_config(
             "api": {"port": 0},
             "files": files or {},
             "plug_and_charge": plug_and_charge or {},
+            "groups": list(groups),
             "circuits": [{"id": "main", "name": "Main fuse", "limit_a": 63}],
             "stations": [
                 {

@@ -6,7 +6,13 @@ from typing import Any
 
 from sitecontroller.domain.limit_history import LimitChange, LimitHistoryQuery
 from sitecontroller.domain.limit_signal import LimitSourcesQuery, LimitSourceView
-from sitecontroller.domain.limit_source import LimitSource, SiteLimitsQuery, SiteLimitView
+from sitecontroller.domain.limit_source import (
+    GroupsQuery,
+    GroupView,
+    LimitSource,
+    SiteLimitsQuery,
+    SiteLimitView,
+)
 from sitecontroller.domain.queries import Query
 from ui.i18n.texts import translate
 from ui.presenters import units
@@ -70,6 +76,20 @@ def lists() -> tuple[LoadList, ...]:
             _change,
         ),
         LoadList(
+            "groups",
+            translate("Load", "Groups"),
+            translate("Load", "No outlets are limited as a group: there are no [[groups]]."),
+            (
+                (translate("Load", "Group"), "garage-level-1"),
+                (translate("Load", "Outlets"), "000"),
+                (translate("Load", "Takes"), "L1 00.0 A · L2 00.0 A · L3 00.0 A"),
+                (translate("Load", "May draw"), "000.0 A"),
+                (translate("Load", "Why"), ""),
+            ),
+            lambda _outlet: GroupsQuery(),
+            _group,
+        ),
+        LoadList(
             "sources",
             translate("Load", "Sources"),
             translate("Load", "Nothing sets limits by itself: there are no [[limit_sources]]."),
@@ -114,6 +134,19 @@ def _change(change: LimitChange, picture: Picture) -> ListRow:
             outlet,
             units.limit(change.current_a),
             change.reason,
+        ),
+    )
+
+
+def _group(view: GroupView, _picture: Picture) -> ListRow:
+    return ListRow(
+        view.group_id,
+        (
+            view.name,
+            str(len(view.members)),
+            units.per_phase(view.current_a, 1),
+            amount(view.cap_a, None) or translate("Load", "as it can"),
+            view.limited_by or "",
         ),
     )
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from PySide6.QtGui import QIntValidator
 from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QLineEdit, QWidget
 
+from sitecontroller.domain.limit_source import GroupsQuery, GroupView
 from ui import operations
 from ui.desk import Desk
 from ui.i18n.texts import translate
@@ -60,6 +61,7 @@ class LoadScreen(Screen):
     def entered(self) -> None:
         super().entered()
         self.pages.entered()
+        self.desk.spawn(self._fetch_groups())
         self.table.setFocus()
 
     def left(self) -> None:
@@ -80,6 +82,10 @@ class LoadScreen(Screen):
         self.model.set_rows(presenter.rows(picture, idle=self.idle.isChecked()))
         self.table.select_something()
         self.form.show_picture()
+
+    async def _fetch_groups(self) -> None:
+        page = await self.desk.api.ask(GroupsQuery())
+        self.form.show_groups(page.items)
 
     def _row(self) -> LoadRow | None:
         key = self.table.current_key
@@ -104,7 +110,9 @@ class LimitForm(QFrame):
         self.setObjectName("panel")
         self.setFixedSize(FORM_WIDTH, BELOW_HEIGHT)
         self._desk = desk
-        self._circuits: list[str] = []
+        self._places: list[tuple[str, str]] = []
+        """Ids and names: fuses first, then groups."""
+        self._groups: tuple[GroupView, ...] = ()
         self._lastings = presenter.lastings()
         grid = QGridLayout(self)
         grid.setContentsMargins(14, 10, 14, 10)
@@ -122,7 +130,7 @@ class LimitForm(QFrame):
         self.reason = QLineEdit()
         self.reason.setMaxLength(REASON_CHARS_MAX)
         fields = (
-            (translate("Load", "Fuse"), self.place),
+            (translate("Load", "Fuse or group"), self.place),
             (translate("Load", "At most, A per phase"), self.amperes),
             (translate("Load", "How long"), self.lasting),
             (translate("Load", "Why"), self.reason),
@@ -142,12 +150,12 @@ class LimitForm(QFrame):
 
     def show_picture(self) -> None:
         """Offer the fuses that there are."""
-        picture = self._desk.picture
-        wanted = list(picture.circuits)
-        if wanted != self._circuits:
+        wanted = [(c.circuit_id, c.name) for c in self._desk.picture.circuits.values()]
+        wanted += [(group.group_id, group.name) for group in self._groups]
+        if wanted != self._places:
             chosen = self.place.currentText()
-            names = [circuit.name for circuit in picture.circuits.values()]
-            self._circuits = wanted
+            names = [name for _, name in wanted]
+            self._places = wanted
             self.place.blockSignals(True)
             self.place.clear()
             self.place.addItems(names)
@@ -161,11 +169,16 @@ class LimitForm(QFrame):
         text = self.amperes.text()
         return float(text) if self.amperes.hasAcceptableInput() else None
 
+    def show_groups(self, groups: tuple[GroupView, ...]) -> None:
+        """Offer these groups, too."""
+        self._groups = groups
+        self.show_picture()
+
     @property
-    def circuit_id(self) -> str:
-        """The chosen fuse; "" without any."""
+    def chosen(self) -> tuple[str, str] | None:
+        """Id and name of the chosen fuse or group."""
         index = self.place.currentIndex()
-        return self._circuits[index] if 0 <= index < len(self._circuits) else ""
+        return self._places[index] if 0 <= index < len(self._places) else None
 
     @property
     def span(self) -> timedelta | None:
@@ -174,23 +187,25 @@ class LimitForm(QFrame):
 
     def _explain(self) -> None:
         picture, current_a = self._desk.picture, self.current_a
-        self.apply.setEnabled(picture.live and bool(self._circuits) and current_a is not None)
+        chosen = self.chosen
+        self.apply.setEnabled(picture.live and chosen is not None and current_a is not None)
         self.consequence.setText(
             translate("Load", "Type whole amperes, 0 to {most}.").format(most=CURRENT_A_MAX)
-            if current_a is None
-            else presenter.consequence(picture, self.circuit_id, current_a)
+            if current_a is None or chosen is None
+            else presenter.consequence(picture, chosen[0], current_a)
         )
 
     def _set(self) -> None:
-        picture, current_a = self._desk.picture, self.current_a
-        circuit = picture.circuits.get(self.circuit_id)
-        if circuit is None or current_a is None:
+        picture, chosen, current_a = self._desk.picture, self.chosen, self.current_a
+        if chosen is None or current_a is None:
             return
-        operations.limit_circuit(
+        place_id, name = chosen
+        operations.limit_place(
             self._desk,
-            circuit.circuit_id,
-            circuit.name,
+            place_id,
+            name,
             current_a,
+            is_group=place_id not in picture.circuits,
             until=None if self.span is None else picture.now() + self.span,
             reason=self.reason.text().strip(),
         )

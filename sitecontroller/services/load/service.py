@@ -19,6 +19,7 @@ from sitecontroller.domain.events import (
     StationReady,
     TransactionChanged,
 )
+from sitecontroller.domain.limit_source import GroupView
 from sitecontroller.domain.topology import EvseKey, Topology
 from sitecontroller.domain.views import CircuitView, LimitView, PhaseSample
 from sitecontroller.ports import Clock
@@ -35,7 +36,7 @@ from sitecontroller.services.load.pace import CyclePace
 from sitecontroller.services.load.room import PRIORITY_ROOM_WITHIN_S, StartRoom
 from sitecontroller.services.load.state import LEASE_UNCERTAINTY_S, unknown_state
 from sitecontroller.services.load.trial import LeaseTrial
-from sitecontroller.services.load.views import fail_safe_reason
+from sitecontroller.services.load.views import fail_safe_reason, group_view
 from sitecontroller.services.metering import MeteringService
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
@@ -107,6 +108,11 @@ class LoadService:
         """A circuit as of the last cycle. KeyError for one that isn't configured."""
         view = self._cycle.circuit_views.get(circuit_id)
         return view or self._cycle.view_circuit(circuit_id, self._state.began_s)
+
+    def group_views(self) -> tuple[GroupView, ...]:
+        """The groups of site.toml, as of the last cycle."""
+        now_s = self._clock.monotonic_s()
+        return tuple(group_view(group, now_s) for group in self._state.limits.groups)
 
     @property
     def fail_safe(self) -> str | None:

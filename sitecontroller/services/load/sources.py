@@ -17,6 +17,8 @@ from sitecontroller.domain.commands import Command, CommandResult, CommandState
 from sitecontroller.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from sitecontroller.domain.events import SiteLimitChanged
 from sitecontroller.domain.limit_source import (
+    GroupsQuery,
+    GroupView,
     SetSiteLimit,
     SiteLimit,
     SiteLimitQuery,
@@ -69,6 +71,7 @@ class LimitSources:
         }
         self.answerers: Mapping[type[Query], Answerer] = {
             SiteLimitsQuery: self._page,
+            GroupsQuery: self._groups,
             SiteLimitQuery: self._one,
         }
 
@@ -201,6 +204,9 @@ class LimitSources:
     async def _page(self, query: SiteLimitsQuery) -> Page[SiteLimitView]:
         newest = sorted(self._standing.values(), key=lambda each: each.limit.since, reverse=True)
         return Page(tuple(self._view(each) for each in newest), None)
+
+    async def _groups(self, query: GroupsQuery) -> Page[GroupView]:
+        return Page(self._desk.load.group_views(), None)
 
     async def _one(self, query: SiteLimitQuery) -> SiteLimitView:
         return self._view(self._known(query.limit_id))

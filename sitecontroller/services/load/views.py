@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sitecontroller.dlm.limits import Limit, limited_by
+from sitecontroller.domain.limit_source import GroupView
 from sitecontroller.domain.topology import PHASE_NAMES, PHASES, EvseKey, PerPhase
 from sitecontroller.domain.views import (
     CircuitView,
@@ -16,6 +17,7 @@ from sitecontroller.domain.views import (
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.load.circuits import CircuitControl, Circuits, Sight
 from sitecontroller.services.load.evse import EvseControl
+from sitecontroller.services.load.limits import UNLIMITED_A, GroupControl
 
 HISTORY_EVERY_S = 5.0
 HISTORY_POINTS = 720
@@ -95,6 +97,30 @@ def circuit_view(
         limited_by=limited_by(circuit.name, control.binding),
         demand=demand,
         surplus=surplus,
+    )
+
+
+def group_view(control: GroupControl, now_s: float) -> GroupView:
+    """One group: the sum of what is known of its EVSEs, against what it may take."""
+    exposure, drawn = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+    for evse in control.members:
+        exposure_a = evse.exposure_a(now_s)
+        for phase in evse.phases.phases:
+            exposure[phase] += exposure_a
+            if evse.draw is not None:
+                drawn[phase] += evse.draw.drawn_a[phase] or 0.0
+    one, two, three = (
+        None if limit.current_a >= UNLIMITED_A else round(limit.current_a, 2)
+        for limit in control.binding
+    )
+    return GroupView(
+        group_id=control.group.group_id,
+        name=control.group.name,
+        members=tuple(str(key) for key in control.group.members),
+        cap_a=(one, two, three),
+        current_a=_rounded((drawn[0], drawn[1], drawn[2])),
+        exposure_a=_rounded((exposure[0], exposure[1], exposure[2])),
+        limited_by=limited_by(control.group.name, control.binding),
     )
 
 

@@ -16,6 +16,7 @@ from sitecontroller.domain.commands import CommandState
 from sitecontroller.domain.errors import InvalidInput, NotFound
 from sitecontroller.domain.events import SiteLimitChanged
 from sitecontroller.domain.limit_source import (
+    GroupsQuery,
     LimitSource,
     SetSiteLimit,
     SiteLimit,
@@ -175,3 +176,27 @@ def test_a_limit_that_makes_no_sense_is_refused_by_its_fields(play: Any):
         assert (await client.ask(SiteLimitsQuery())).items == ()
 
     play(story)
+
+
+def test_a_group_is_shown_with_what_it_takes_and_what_limits_it(play: Any) -> None:
+    async def story(site: TestSite, client: ControllerClient) -> None:
+        (before,) = (await client.ask(GroupsQuery())).items
+        assert (before.name, before.members) == ("Level 1", ("CP-01/1", "CP-01/2"))
+        assert (before.cap_a, before.limited_by) == ((None, None, None), None)
+        until = site.site.services.clock.now() + timedelta(hours=1)
+        await client.execute(
+            SetSiteLimit(
+                "14a",
+                LimitSource.GRID_OPERATOR,
+                group_id="level-1",
+                current_a=ALL_PHASES_20,
+                until=until,
+            )
+        )
+        await asyncio.sleep(A_CYCLE_S)
+        (after,) = (await client.ask(GroupsQuery())).items
+        assert after.cap_a == ALL_PHASES_20
+        assert after.limited_by is not None
+        assert "grid operator" in after.limited_by
+
+    play(story, groups=[{"id": "level-1", "name": "Level 1", "evses": ["CP-01"]}])
