@@ -53,6 +53,11 @@ class DigitalInput:
     limit_w: float | None = None
 
     @property
+    def limit_id(self) -> str:
+        """The site limit that a dimming one sets."""
+        return f"input-{self.input_id}"
+
+    @property
     def is_line(self) -> bool:
         """Whether it is a handshake line of a serial port."""
         return self.url.startswith("serial-line:")

@@ -20,7 +20,7 @@ from sitecontroller.domain.digital_input import (
     WhenLost,
 )
 from sitecontroller.domain.errors import ControllerError, NotFound
-from sitecontroller.domain.limit_source import LimitSource, SetSiteLimit, WithdrawSiteLimit
+from sitecontroller.domain.limit_source import LimitSource, SetSiteLimit
 from sitecontroller.domain.queries import Query
 from sitecontroller.domain.views import Page
 from sitecontroller.services.desk import Answerer, Desk, Handler
@@ -127,12 +127,12 @@ class Inputs:
 
     async def _keep_limit(self, input_id: str) -> bool:
         """Set, renew or withdraw; False: that failed and is tried again."""
-        contact, limit_id = self._inputs[input_id], f"input-{input_id}"
+        contact = self._inputs[input_id]
         try:
             if self._dims[input_id]:
-                await self._limits.handlers[SetSiteLimit](self._limit(contact, limit_id), "")
+                await self._limits.set(self._limit(contact))
             else:
-                await self._limits.handlers[WithdrawSiteLimit](WithdrawSiteLimit(limit_id), "")
+                await self._limits.withdraw(contact.limit_id)
         except NotFound:
             return True  # it has ended by itself
         except ControllerError as error:
@@ -140,9 +140,9 @@ class Inputs:
             return False
         return True
 
-    def _limit(self, contact: DigitalInput, limit_id: str) -> SetSiteLimit:
+    def _limit(self, contact: DigitalInput) -> SetSiteLimit:
         return SetSiteLimit(
-            limit_id,
+            contact.limit_id,
             LimitSource.GRID_OPERATOR,
             contact.circuit_id,
             contact.group_id,

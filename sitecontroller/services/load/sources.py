@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sitecontroller.dlm.fallbacks import fallbacks_a
 from sitecontroller.domain.commands import Command, CommandResult, CommandState
+from sitecontroller.domain.digital_input import InputKind
 from sitecontroller.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from sitecontroller.domain.events import SiteLimitChanged
 from sitecontroller.domain.limit_source import (
@@ -63,11 +64,14 @@ class LimitSources:
         self._shelf = Shelf(desk.store, "site-limit", SiteLimit)
         self._standing: dict[str, _Standing] = {}
         self._by_themselves = frozenset(each.source_id for each in desk.config.limit_sources)
+        self._of_contacts = frozenset(
+            each.limit_id for each in desk.config.inputs if each.kind is InputKind.DIMMING
+        )
         self._changing = asyncio.Lock()
         """Else an end could drop the row of the limit that has just replaced it."""
         self.handlers: Mapping[type[Command], Handler] = {
-            SetSiteLimit: self._set,
-            WithdrawSiteLimit: self._withdraw,
+            SetSiteLimit: self._set_by_people,
+            WithdrawSiteLimit: self._withdraw_by_people,
         }
         self.answerers: Mapping[type[Query], Answerer] = {
             SiteLimitsQuery: self._page,
@@ -118,16 +122,11 @@ class LimitSources:
             self._desk.publisher.publish(SiteLimitChanged(limit, in_force=False))
             log.info("site limit %s: over", limit_id)
 
-    async def _set(self, command: SetSiteLimit, command_id: str) -> CommandResult:
-        self._refuse_what_is_a_source(command.limit_id)
+    async def set(self, command: SetSiteLimit) -> SiteLimitView:
+        """Stored and in force. InvalidInput, Conflict, StoreUnavailable."""
         async with self._changing:
             limit = self._checked(command)
-            by_people = self._standing.keys() - self._by_themselves
-            if limit.limit_id not in self._standing and len(by_people) >= LIMITS_MAX:
-                raise Conflict(
-                    f"{LIMITS_MAX} site limits are in force already",
-                    remedy="Withdraw one, or replace one by using its id",
-                )
+            self._refuse_one_too_many(limit.limit_id)
             await self._shelf.put(limit.limit_id, limit, limit.since)
             self._forget(limit.limit_id)
             self._stand(limit)
@@ -143,21 +142,47 @@ class LimitSources:
             limit.current_a,
             limit.power_w,
         )
+        return view
+
+    async def withdraw(self, limit_id: str) -> None:
+        """It limits nothing any more. NotFound, StoreUnavailable."""
+        async with self._changing:
+            self._known(limit_id)
+            await self._end(limit_id, "withdrawn")
+
+    async def _set_by_people(self, command: SetSiteLimit, command_id: str) -> CommandResult:
+        self._refuse_what_is_a_source(command.limit_id)
+        view = await self.set(command)
         return CommandResult(command_id, CommandState.ACCEPTED, view.warning)
 
-    async def _withdraw(self, command: WithdrawSiteLimit, command_id: str) -> CommandResult:
+    async def _withdraw_by_people(
+        self, command: WithdrawSiteLimit, command_id: str
+    ) -> CommandResult:
         self._refuse_what_is_a_source(command.limit_id)
-        async with self._changing:
-            self._known(command.limit_id)
-            await self._end(command.limit_id, "withdrawn")
+        await self.withdraw(command.limit_id)
         return CommandResult(command_id, CommandState.ACCEPTED)
 
-    def _refuse_what_is_a_source(self, limit_id: str) -> None:
-        if limit_id in self._by_themselves:
+    def _refuse_one_too_many(self, limit_id: str) -> None:
+        """Those of site.toml are few, and always have room."""
+        of_site_toml = self._by_themselves | self._of_contacts
+        if limit_id in self._standing.keys() | of_site_toml:
+            return
+        if len(self._standing.keys() - of_site_toml) >= LIMITS_MAX:
             raise Conflict(
-                f"'{limit_id}' is a source in site.toml: people can't change what it says",
-                remedy="Use another id, or change [[limit_sources]] on site",
+                f"{LIMITS_MAX} site limits are in force already",
+                remedy="Withdraw one, or replace one by using its id",
             )
+
+    def _refuse_what_is_a_source(self, limit_id: str) -> None:
+        for ids, table in (
+            (self._by_themselves, "[[limit_sources]]"),
+            (self._of_contacts, "[[inputs]]"),
+        ):
+            if limit_id in ids:
+                raise Conflict(
+                    f"'{limit_id}' is a source in site.toml: people can't change what it says",
+                    remedy=f"Use another id, or change {table} on site",
+                )
 
     def _stand(self, limit: SiteLimit) -> None:
         """From now on it counts, until its end comes."""

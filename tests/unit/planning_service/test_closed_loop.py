@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -32,10 +33,10 @@ def quiet(_: datetime) -> float:
 
 @pytest.fixture
 def told(tmp_path: Path) -> Callable[..., None]:
-    """`told(story, …)` plays `await story(site)` on a planned site."""
+    """`told(story, …)` plays `await story(site)` on a planned site; each has its own past."""
 
     async def playing(story: Story, there: Topology, settings: dict[str, Any]) -> None:
-        async with planned_site(tmp_path, there, **settings) as site:
+        async with planned_site(Path(mkdtemp(dir=tmp_path)), there, **settings) as site:
             await story(site)
 
     return lambda story, there=None, **settings: play(playing(story, there or park(), settings))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,13 @@ from sitecontroller.domain.commands import CommandState
 from sitecontroller.domain.digital_input import InputsQuery
 from sitecontroller.domain.emergency import EmergencyQuery, ReleaseEmergency, TriggerEmergency
 from sitecontroller.domain.errors import Conflict
-from sitecontroller.domain.limit_source import LimitSource, SiteLimitsQuery
+from sitecontroller.domain.limit_source import (
+    LimitSource,
+    SetSiteLimit,
+    SiteLimitsQuery,
+    WithdrawSiteLimit,
+)
+from sitecontroller.services.load import sources
 from sitecontroller.simulation.virtual_time import VirtualLoop
 from tests.support import eventually
 from tests.wire.emergency.plant import (
@@ -30,6 +37,14 @@ RELEASE = ReleaseEmergency("Ada Lovelace", "the button was hit by a trolley")
 WITHIN_S = 5.0
 A_LOOK_S = 2.5
 LOST_S = 10.0
+DIMMING = {
+    "id": "fre",
+    "name": "ripple control",
+    "kind": "dimming",
+    "register": "coil/3",
+    "limit_a": 16,
+    "poll_s": 1.5,
+}
 
 
 def button(**more: Any) -> dict[str, Any]:
@@ -158,15 +173,6 @@ def test_where_the_site_says_so_a_silent_module_stops_it(play: Any):
 
 
 def test_a_dimming_contact_limits_for_as_long_as_it_is_closed(play: Any):
-    dimming = {
-        "id": "fre",
-        "name": "ripple control",
-        "kind": "dimming",
-        "register": "coil/3",
-        "limit_a": 16,
-        "poll_s": 1.5,
-    }
-
     async def story(site: TestSite, client: ControllerClient, module: ContactModule) -> None:
         module.closed[3] = False
         await asyncio.sleep(A_LOOK_S)
@@ -182,4 +188,27 @@ def test_a_dimming_contact_limits_for_as_long_as_it_is_closed(play: Any):
         await asyncio.sleep(A_LOOK_S)
         assert (await client.ask(SiteLimitsQuery())).items == ()
 
-    play(story, dimming)
+    play(story, DIMMING)
+
+
+def test_people_neither_change_nor_crowd_out_what_a_dimming_contact_says(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sources, "LIMITS_MAX", 1)
+    wider = SetSiteLimit("input-fre", LimitSource.ATTENDANT, current_a=(60, 60, 60), set_by="Bo")
+
+    async def story(site: TestSite, client: ControllerClient, module: ContactModule) -> None:
+        module.closed[3] = False
+        await client.execute(replace(wider, limit_id="lunch"))
+        with pytest.raises(Conflict, match="people can't change"):
+            await client.execute(wider)
+        module.closed[3] = True
+        await asyncio.sleep(A_LOOK_S)
+        for command in (wider, WithdrawSiteLimit("input-fre")):
+            with pytest.raises(Conflict, match="people can't change") as refused:
+                await client.execute(command)
+            assert "[[inputs]]" in refused.value.remedy
+        limits = (await client.ask(SiteLimitsQuery())).items
+        assert {view.limit.current_a[0] for view in limits} == {16, 60}
+
+    play(story, DIMMING)
