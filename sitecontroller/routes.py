@@ -334,6 +334,8 @@ COMMANDS |= {
     session_needs.SetChargingNeeds: CommandRoute("PUT", f"{_SESSION}/charging-needs", "smart"),
     session_needs.BoostSession: CommandRoute("PUT", f"{_SESSION}/boost", "smart"),
     session_needs.EndBoost: CommandRoute("DELETE", f"{_SESSION}/boost", "smart"),
+    session_needs.AllowDischarge: CommandRoute("PUT", f"{_SESSION}/discharge", "smart"),
+    session_needs.EndDischarge: CommandRoute("DELETE", f"{_SESSION}/discharge", "smart"),
 }
 
 QUERIES |= {

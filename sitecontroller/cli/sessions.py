@@ -1,5 +1,5 @@
-"""`session`: whom a running session is for, what it needs, its boost; `limit history`: who was
-limited when, and by what."""
+"""`session`: whom a running session is for, what it needs, its boost, whether its car gives back;
+`limit history`: who was limited when, and by what."""
 
 import argparse
 import re
@@ -15,8 +15,10 @@ from sitecontroller.domain.commands import Command
 from sitecontroller.domain.errors import NotFound
 from sitecontroller.domain.limit_history import LimitChange, LimitHistoryQuery
 from sitecontroller.domain.session_needs import (
+    AllowDischarge,
     BoostSession,
     EndBoost,
+    EndDischarge,
     SessionNeedsQuery,
     SessionNeedsView,
     SetChargingNeeds,
@@ -33,7 +35,7 @@ _AddConfig: TypeAlias = Callable[[argparse.ArgumentParser], None]
 
 
 def add_session(commands: _Commands, add_config: _AddConfig) -> None:
-    """`session show`, `session needs` and `session boost`."""
+    """`session show`, `session needs`, `session boost` and `session discharge`."""
     sessions = commands.add_parser("session", help="a running session: its needs, its boost")
     actions = sessions.add_subparsers(title="commands", metavar="COMMAND", required=True)
     show_ = actions.add_parser("show", help="what load management goes by")
@@ -44,16 +46,21 @@ def add_session(commands: _Commands, add_config: _AddConfig) -> None:
         "for. What isn't said is as if nobody had; a boost stays.",
     )
     boost_ = actions.add_parser("boost", help="serve it before others for a time, or no longer")
-    for parser, work in ((show_, show), (needs_, needs), (boost_, boost)):
+    discharge_ = actions.add_parser(
+        "discharge", help="let its car give back at times of peak demand, or no longer"
+    )
+    works = ((show_, show), (needs_, needs), (boost_, boost), (discharge_, discharge))
+    for parser, work in works:
         add_config(parser)
         parser.add_argument("session", metavar="SESSION", help="its key, or an outlet as CP-01/1")
         parser.set_defaults(work=work)
     needs_.add_argument("--departure", type=later, metavar="2h", help="or 2026-03-01T18:00:00Z")
     needs_.add_argument("--kwh", type=float, metavar="20", help="that it still needs")
     needs_.add_argument("--class", dest="service_class", choices=list(ServiceClass))
-    end = boost_.add_mutually_exclusive_group(required=True)
-    end.add_argument("--until", type=later, metavar="2h", help="or 2026-03-01T18:00:00Z")
-    end.add_argument("--end", action="store_true", help="now")
+    for parser in (boost_, discharge_):
+        end = parser.add_mutually_exclusive_group(required=True)
+        end.add_argument("--until", type=later, metavar="2h", help="or 2026-03-01T18:00:00Z")
+        end.add_argument("--end", action="store_true", help="now")
 
 
 def add_history(actions: _Commands, add_config: _AddConfig) -> None:
@@ -103,6 +110,18 @@ def boost(options: argparse.Namespace) -> int:
     return limits.ask(options, work)
 
 
+def discharge(options: argparse.Namespace) -> int:
+    """Let it give back, or not, and print what counts now."""
+
+    async def work(client: ControllerClient) -> list[str]:
+        key = await _key(client, options.session)
+        command: Command = EndDischarge(key) if options.end else AllowDischarge(key, options.until)
+        await client.execute(command)
+        return render(await client.ask(SessionNeedsQuery(key)))
+
+    return limits.ask(options, work)
+
+
 def history(options: argparse.Namespace) -> int:
     """A line for each change."""
 
@@ -142,6 +161,9 @@ def render(view: SessionNeedsView) -> list[str]:
         lines.append(f"  leaves {view.departure_at:%Y-%m-%d %H:%M} UTC ({view.departure_from})")
     if view.energy_left_wh is not None:
         lines.append(f"  needs {view.energy_left_wh / 1000:.1f} kWh ({view.energy_from})")
+    if view.discharge_until is not None:
+        until = f"{view.discharge_until:%Y-%m-%d %H:%M} UTC"
+        lines.append(f"  may give back until {until} ({view.discharge_from})")
     if view.guaranteed_a:
         lines.append(f"  {view.guaranteed_a:g} A guaranteed (outlet)")
     return lines

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sitecontroller.config.demand import DemandSettings, read_demand
+from sitecontroller.config.discharge import DischargeSettings, read_discharge
 from sitecontroller.config.surplus import SurplusSettings, read_surplus
 from sitecontroller.config.table import Table
 from sitecontroller.dlm.policy import POLICIES
@@ -21,16 +22,22 @@ class LoadSettings:
     policy: str = EQUAL_SHARE
     demand: DemandSettings | None = None
     surplus: SurplusSettings | None = None
+    discharge: DischargeSettings | None = None
+    """None: no car gives back."""
 
 
 def read_load(table: Table, topology: Topology, time_zone: str) -> LoadSettings:
     """`[load]`, checked against what it names."""
-    demand, surplus = table.table("demand"), table.table("surplus")
+    surplus = table.table("surplus")
+    demand = None
+    if table.has("demand"):
+        demand = read_demand(table.table("demand"), topology, time_zone)
     return LoadSettings(
         lease_s=table.integer("lease_s", 300, low=120, high=900),
         fail_safe=table.text("fail_safe", "slow", pattern="slow|stop"),
         reaction_s=table.number("reaction_s", 10.0, low=2, high=60),
         policy=table.text("policy", EQUAL_SHARE, pattern="|".join(POLICIES)),
-        demand=read_demand(demand, topology, time_zone) if table.has("demand") else None,
+        demand=demand,
         surplus=read_surplus(surplus, topology) if table.has("surplus") else None,
+        discharge=read_discharge(table.table("discharge"), topology, demand),
     )

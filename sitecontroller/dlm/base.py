@@ -65,16 +65,20 @@ def flow_bounds(
     fresh: bool,
     settled: bool,
     least_a: float | None = None,
+    gives_a: float = 0.0,
 ) -> tuple[float, float]:
     """Bounds of one EVSE's current per phase it uses.
 
     `settled`: a reading was taken since the reaction time after the last change of its limit.
     Without a reading nothing is ruled out; a stale one says only that it hardly draws more. Below 0
-    is what a car gives back; `least_a` is less than `draw_a` where a reading may mean either.
+    is what a car gives back; `least_a` is less than `draw_a` where a reading may mean either. It
+    may give back `gives_a` since it was told to, whatever its readings show of that.
     """
     if draw_a is None:
         return 0.0, exposure_a
     lowest_a = draw_a if least_a is None else least_a
+    if gives_a > 0:
+        lowest_a = min(lowest_a, -gives_a)
     if not fresh:
         return min(0.0, lowest_a), min(max(0.0, draw_a), exposure_a)
     if settled:

@@ -32,6 +32,10 @@ class SessionNeeds:
     service_class: ServiceClass | None = None
     boost_until: datetime | None = None
     """First of all until then."""
+    discharge_until: datetime | None = None
+    """It may give back until then."""
+    keeps_all: bool = False
+    """It gives nothing back, whatever the car offers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,21 @@ class EndBoost(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class AllowDischarge(Command):
+    """Let the car of a running session give energy back for a peak-demand target, until a time."""
+
+    transaction_key: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndDischarge(Command):
+    """The car of a running session gives nothing back, whatever it offers itself."""
+
+    transaction_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionNeedsView:
     """What load management goes by for a running session; None: nobody said."""
 
@@ -79,6 +98,10 @@ class SessionNeedsView:
     boost_until: datetime | None
     guaranteed_a: float
     """Of the EVSE; 0: nothing."""
+    discharge_until: datetime | None = None
+    """It may give back until then; null: it gives nothing back."""
+    discharge_from: str | None = None
+    """Who says so: "session" or "car"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +121,7 @@ def needs_faults(command: SetChargingNeeds, now: datetime) -> tuple[FieldError, 
     return tuple(faults)
 
 
-def boost_faults(command: BoostSession, now: datetime) -> tuple[FieldError, ...]:
+def until_faults(command: BoostSession | AllowDischarge, now: datetime) -> tuple[FieldError, ...]:
     """What is wrong with it."""
     if now < command.until <= now + BOOST_MAX:
         return ()

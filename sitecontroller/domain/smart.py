@@ -205,6 +205,13 @@ class ChargingNeeds:
         """Where the car stands."""
         return EvseKey(self.station_id, self.evse_id)
 
+    @property
+    def offers_discharge(self) -> bool:
+        """Whether it asked for a transfer in both directions, which it may use, and can give."""
+        can_give = (self.discharge_power_w_max or 0) > 0 or (self.discharge_current_a_max or 0) > 0
+        is_allowed = self.verdict is not NeedsVerdict.NOT_ALLOWED
+        return can_give and is_allowed and "BPT" in self.requested_transfer
+
 
 @dataclass(frozen=True, slots=True)
 class EvSchedule:

@@ -73,6 +73,8 @@ class ChargingProfile:
     transaction_id: str | None = None
     then: Period | None = None
     """What follows the limit, in the same unit."""
+    setpoint: float | None = None
+    """Below 0: what the car gives back until then, in the same unit (2.1)."""
 
 
 def fallback_id(evse_id: int) -> int:
@@ -185,6 +187,39 @@ def before(limit: ChargingProfile, fallback: ChargingProfile) -> ChargingProfile
         phase_count=limit.phase_count,
         start_at=limit.start_at,
         then=None if ends_s is None else Period(ends_s, fallback.limit, fallback.phase_count),
+    )
+
+
+def discharge(
+    evse: Evse,
+    current_a: float,
+    phase_count: int,
+    *,
+    lease_s: int,
+    station_now: datetime,
+    transaction_id: str,
+) -> ChargingProfile:
+    """Give back so much for `lease_s` by the station's clock, then 0 until further notice.
+
+    Never more than `current_a` on a grid phase: rounded down, and of watts one phase may give all.
+    """
+    assert 0 < current_a <= CURRENT_A_MAX, f"{current_a} A is no discharge"
+    value = current_a
+    if evse.limit_unit is LimitUnit.W:
+        value = current_a * NOMINAL_V * phase_count * evse.efficiency
+    value = _rounded_down(value, evse.limit_unit, integer=True)
+    zero = lease(
+        evse,
+        0.0,
+        phase_count,
+        purpose=Purpose.TX,
+        lease_s=None,
+        station_now=station_now,
+        transaction_id=transaction_id,
+    )
+    ends_s = int(START_IN_PAST.total_seconds()) + lease_s
+    return replace(
+        zero, setpoint=-value if value else None, then=Period(ends_s, 0, zero.phase_count)
     )
 
 

@@ -10,6 +10,7 @@ from sitecontroller.ports.meters import RegisterValue, SignalListener, SiteMeter
 from sitecontroller.ports.stations import (
     CallAnswer,
     ChargingLimit,
+    Discharge,
     LimitSuperseded,
     ScheduledLimit,
     StationLink,
@@ -28,6 +29,7 @@ __all__ = [
     "CallAnswer",
     "ChargingLimit",
     "Clock",
+    "Discharge",
     "FileArrived",
     "FileEvent",
     "FileFetched",

@@ -17,12 +17,21 @@ class CallAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Discharge:
+    """What a car shall give back (2.1), A per grid phase; after `lease_s` it charges at 0."""
+
+    current_a: float
+    lease_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChargingLimit:
     """A limit for one EVSE on its way to the station.
 
     `lease_s` None: until replaced. With a lease the station returns to its fallback by itself
     `lease_s` after `station_start_at` (station clock); `transaction_id` is the station's own. `way`
     is the only one in which a lease test tells it, one of `lease_ways`; None: the one in use.
+    `discharge` is beside a limit of 0 only; who can't be told it, is told the limit alone.
     """
 
     evse_id: int
@@ -32,6 +41,7 @@ class ChargingLimit:
     fallback_a: float = 0.0
     transaction_id: str | None = None
     way: str | None = None
+    discharge: Discharge | None = None
 
 
 @dataclass(frozen=True, slots=True)

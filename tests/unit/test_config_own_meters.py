@@ -99,3 +99,31 @@ def test_a_fault_is_named_with_its_key(load: dict[str, Any], key: str, words: st
     assert any(fault.field == key and words in fault.message for fault in raised.value.errors), (
         raised.value.errors
     )
+
+
+GIVES = {"evse": "CP-01/1", "current_a_max": 16}
+FAULTY_DISCHARGES = {
+    "enabled": ({"enabled": True, "evses": [GIVES]}, None),
+    "evses": ({"enabled": True}, {"target_w": 30_000}),
+    "evse": ({"evses": [{**GIVES, "evse": "CP-09/1"}]}, {"target_w": 30_000}),
+    "current_a_max": ({"evses": [{"evse": "CP-01/1"}]}, {"target_w": 30_000}),
+    "soc_min_percent": ({"soc_min_percent": 0}, {"target_w": 30_000}),
+    "export_w": ({"export_w": 5}, {"target_w": 30_000}),
+}
+
+
+def test_cars_give_back_only_where_it_is_switched_on():
+    target = {"target_w": 30_000}
+    assert parsed(demand=target, discharge={"evses": [GIVES]}).discharge is None
+    both = {**GIVES, "power_w_max": 6 * 3 * 230}
+    found = parsed(demand=target, discharge={"enabled": True, "evses": [both]}).discharge
+    assert found is not None
+    assert list(found.current_a_max.values()) == [6]
+    assert found.export_w_max == 0
+
+
+@pytest.mark.parametrize("field", FAULTY_DISCHARGES)
+def test_a_faulty_discharge_is_named_with_its_field(field: str):
+    discharge, demand = FAULTY_DISCHARGES[field]
+    with pytest.raises(ConfigurationError, match=rf"load\.discharge.*{field}\b"):
+        parsed(discharge=discharge, **({} if demand is None else {"demand": demand}))

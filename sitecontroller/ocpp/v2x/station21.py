@@ -18,7 +18,7 @@ from sitecontroller.ocpp.commands import Priority
 from sitecontroller.ocpp.dialect import NOT_THERE
 from sitecontroller.ocpp.ladder import Rung, Way
 from sitecontroller.ocpp.measurands import with_meant_signs
-from sitecontroller.ocpp.profiles import START_IN_PAST, ChargingProfile, Purpose
+from sitecontroller.ocpp.profiles import START_IN_PAST, ChargingProfile, Kind, Purpose
 from sitecontroller.ocpp.setup import SetUpPlan
 from sitecontroller.ocpp.v2x import (
     certificates,
@@ -76,6 +76,7 @@ class Station21(Station201):
         self._first_id = 0
         self._ends_offline = True
         """Whether it takes profiles that end when it is offline for long."""
+        self._takes_no_setpoints = False
 
     # what it says
 
@@ -129,8 +130,14 @@ class Station21(Station201):
         body["id"] = self.profile_id(profile.profile_id)
         for schedule in body["chargingSchedule"]:
             schedule["id"] = body["id"]
-        if profile.valid_to is not None and profile.duration_s is not None and self._ends_offline:
-            body |= _offline_end(profile.duration_s - int(START_IN_PAST.total_seconds()))
+        ends_s = profile.duration_s if profile.valid_to is not None else None
+        if profile.setpoint is not None and profile.then is not None:
+            body["chargingSchedule"][0]["chargingSchedulePeriod"][0] |= _given_back(
+                profile.setpoint
+            )
+            ends_s = profile.then.start_s
+        if ends_s is not None and self._ends_offline:
+            body |= _offline_end(ends_s - int(START_IN_PAST.total_seconds()))
         return payload
 
     async def _set_profile(self, evse_id: int, profile: ChargingProfile, key: str) -> CallAnswer:
@@ -155,7 +162,8 @@ class Station21(Station201):
         if reason == INVALID_PROFILE_ID:
             return await self._find_first_id()
         could_offend, self._ends_offline = self._ends_offline, False
-        if not could_offend or profile.valid_to is None:
+        ends = profile.valid_to is not None or profile.setpoint is not None
+        if not could_offend or not ends:
             self._ends_offline = could_offend
             return False
         return True
@@ -167,6 +175,45 @@ class Station21(Station201):
             return False
         self._first_id = highest
         return True
+
+    async def set_limit(self, limit: ChargingLimit) -> CallAnswer:
+        """With what the car shall give back; where that is refused, the limit alone."""
+        answer = await self._tell_discharge(limit)
+        if answer is not None and answer.accepted:
+            return answer
+        return await super().set_limit(replace(limit, discharge=None))
+
+    async def _tell_discharge(self, limit: ChargingLimit) -> CallAnswer | None:
+        """Q03: a central setpoint. None: it can't be told; nothing ends without its clock."""
+        given, transaction_id = limit.discharge, limit.transaction_id
+        if given is None or transaction_id is None or self.clock_offset_s is None:
+            return None
+        rung = (await self._known_ladder()).rung
+        if rung.way is not Way.TX or rung.kind is not Kind.ABSOLUTE or self._takes_no_setpoints:
+            return None
+        assert limit.current_a == 0, "who gives back doesn't charge"
+        profile = profiles.discharge(
+            self._own_evse(limit.evse_id),
+            given.current_a,
+            limit.phase_count,
+            lease_s=given.lease_s,
+            station_now=self._station_now(),
+            transaction_id=transaction_id,
+        )
+        self._phases_sent[limit.evse_id] = limit.phase_count
+        try:
+            answer = await self._set_profile(limit.evse_id, profile, f"limit-{limit.evse_id}")
+        except CallRefused as refusal:
+            if refusal.error_code == RATE_LIMIT_EXCEEDED:
+                return None
+            answer = CallAnswer(False, refusal.error_code, {})
+        if not answer.accepted:
+            self._takes_no_setpoints = True
+            await self.services.stations.warn(
+                self.station_id,
+                "takes no setpoints: its cars give nothing back until it reconnects",
+            )
+        return answer
 
     async def _tell(self, limit: ChargingLimit, rung: Rung) -> CallAnswer:
         if rung.way is Way.TX and limit.transaction_id is not None and not self.dynamic.refused:
@@ -268,6 +315,15 @@ class Station21(Station201):
         said = {name: setting.value for name, setting in self.found_settings.items()}
         self._pace.update_s = positive(said.get(UPDATE_RATE_LIMIT))
         self._pace.keeps_tx_profiles = (said.get(KEEPS_TX_PROFILES) or "").lower() == "true"
+
+
+def _given_back(setpoint: float) -> Answer:
+    """Of one period; below 0 is discharge: W of all phases together, or A of each."""
+    return {
+        "operationMode": "CentralSetpoint",
+        "setpoint": setpoint,
+        "dischargeLimit": setpoint,
+    }
 
 
 def _offline_end(after_s: int) -> Answer:

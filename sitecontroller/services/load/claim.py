@@ -12,7 +12,7 @@ CLASSES = {
     ServiceClass.FLEET: DemandClass.FLEET,
     ServiceClass.NORMAL: DemandClass.NORMAL,
 }
-OWN_BOUNDS = ("station", "car", "fallback", "meter", "emergency", "plan")
+OWN_BOUNDS = ("station", "car", "fallback", "meter", "emergency", "plan", "discharge")
 """Who or what binds without any sharing."""
 
 
@@ -30,6 +30,10 @@ class Claim:
     boost_ends_s: float | None = None
     boost_words: str = ""
     """As "boost until 18:00"."""
+    discharge_ends_s: float | None = None
+    """Until then it may give back; None: nobody agreed."""
+    discharge_w_max: float | None = None
+    """What the car says it can give; None: it doesn't say."""
 
     def boosts(self, now_s: float) -> bool:
         """Whether it comes first for now."""
@@ -47,11 +51,11 @@ class Claim:
             return None
         return self.departs_s - now_s
 
-    def need_wh(self, transaction: Transaction | None) -> float | None:
-        """What it still needs, less what was delivered since it was said."""
+    def need_wh(self, transaction: Transaction | None, gave_wh: float = 0.0) -> float | None:
+        """What it still needs: less what was delivered since it was said, and what it gave back."""
         if self.served_wh is None or transaction is None:
             return None
-        return max(0.0, self.served_wh - float(transaction.energy_wh or 0))
+        return max(0.0, self.served_wh - float(transaction.energy_wh or 0) + gave_wh)
 
     def reason(self, evse: Evse, target: Limit, policy: str, now_s: float) -> str:
         """Why this EVSE should have what it should: who it is, then what binds."""

@@ -24,6 +24,7 @@ from sitecontroller.services.load.answers import Answers
 from sitecontroller.services.load.breakers import Breakers
 from sitecontroller.services.load.circuits import Sight
 from sitecontroller.services.load.decide import RESERVE_A, Change, Pass, would_raise
+from sitecontroller.services.load.discharge import discharges_of
 from sitecontroller.services.load.evse import EvseControl
 from sitecontroller.services.load.fallbacks import Fallbacks, may_start
 from sitecontroller.services.load.obedience import tell_obedience, watch
@@ -71,6 +72,7 @@ class Cycle:
         self._limits = state.limits
         self._settings = state.settings
         self.own_meters = OwnMeters(state, metering.meter, self._demand)
+        self._discharges = discharges_of(state, stations, metering, self.own_meters)
         self._clock = state.clock
         self._fallbacks = fallbacks
         self._dispatcher = dispatcher
@@ -198,7 +200,10 @@ class Cycle:
 
     def _decide(self, snapshot: Snapshot, now_s: float) -> list[Order]:
         self._targets = self._shared(snapshot) if self.started else {}
-        self._targets |= self._state.shedding.targets(self._controls.values())
+        shed = self._state.shedding.targets(self._controls.values())
+        if self._discharges is not None and self.started:
+            self._targets |= self._discharges.targets(shed.keys(), now_s)
+        self._targets |= shed
         decisions = Pass(
             snapshot,
             self._controls,
@@ -208,9 +213,12 @@ class Cycle:
             self._settings.lease_s,
             now_s,
         )
+        changes = decisions.changes()
+        if self._discharges is not None:
+            changes = self._discharges.changes(changes, now_s)
         orders: list[Order] = [
             self._order(change, link, now_s)
-            for change in decisions.changes()
+            for change in changes
             if (link := self._stations.link(change.key.station_id)) is not None
             and not self._would_raise(change, now_s)
         ]
@@ -272,6 +280,9 @@ class Cycle:
             fallback_a=control.evse.fallback_a,
             transaction_id=transaction.station_transaction_id,
             way=None if trial is None else trial.way,
+            discharge=None
+            if self._discharges is None
+            else self._discharges.told(change.key, change.current_a, now_s),
         )
         return SetLimit(change.key, number, limit)
 

@@ -52,6 +52,8 @@ class PeakDemand:
         self.window: DemandWindow | None = None
         """As counted so far; None: nothing was measured yet."""
         self._counted: Sample | None = None
+        self.missing_w: float | None = None
+        """By how much the building alone is above what may flow; None: nobody knows."""
 
     @property
     def name(self) -> str:
@@ -103,6 +105,7 @@ class PeakDemand:
         )
 
     def _limits(self, demands: Sequence[Demand], now: datetime) -> PhaseLimits | None:
+        self.missing_w = None
         target_w, window, base_a = self._target_w(now), self.window, self._circuit.base_a
         one_a, two_a, three_a = base_a
         if target_w is None or window is None or self._circuit.sight >= Sight.ASSUMED:
@@ -112,7 +115,9 @@ class PeakDemand:
         voltage_v = voltages(self._counted.reading)
         one, two, three = unsteered_a(demands)
         taken_a = one_a + one, two_a + two, three_a + three
-        rest_w = self._allowed_w(target_w, window, now) - power_of(taken_a, voltage_v)
+        allowed_w = self._allowed_w(target_w, window, now)
+        self.missing_w = power_of((one_a, two_a, three_a), voltage_v) - allowed_w
+        rest_w = allowed_w - power_of(taken_a, voltage_v)
         given_a = self._given_a(demands, rest_w, voltage_v)
         spare_a = (rest_w - power_of(given_a, voltage_v)) / sum(voltage_v)
         limits = [

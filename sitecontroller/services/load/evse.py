@@ -85,6 +85,10 @@ class EvseControl:
     kept_until_s: float = float("-inf")
     """Its fallback is kept free for a start that is about to be accepted."""
     draw: Draw | None = None
+    gives_a: float = 0.0
+    """The most it may be giving back now, A per phase: told, or shown."""
+    gave_wh: float = 0.0
+    """What it gave back in this session: it needs that again."""
     dwell: Dwell = field(default_factory=Dwell)
     need: Need = field(init=False)
     phases: PhasesInUse = field(init=False)
@@ -266,7 +270,7 @@ class EvseControl:
             demand_class=CLASSES[self.claim.class_at(evse, now_s)],
             guaranteed_a=evse.guaranteed_a,
             departs_in_s=self.claim.departs_in_s(now_s),
-            energy_need_wh=self.claim.need_wh(transaction),
+            energy_need_wh=self.claim.need_wh(transaction, self.gave_wh),
             steerable=self.steerable,
             wants=not self.need.asleep or trial is not None,
             paused_by=self.paused_by,
@@ -324,6 +328,7 @@ class EvseControl:
                 limit_a=limit_a,
                 fresh=fresh,
                 settled=settled,
+                gives_a=self.gives_a,
             )
             if draw is not None and now_s - draw.received_s < ALIGNED_AFTER_S:
                 before_a, least_a = draw.before.current_a[phase], draw.before.least_a[phase]

@@ -22,14 +22,16 @@ from sitecontroller.domain.events import (
 from sitecontroller.domain.limit_source import on_site_clock
 from sitecontroller.domain.queries import Query
 from sitecontroller.domain.session_needs import (
+    AllowDischarge,
     BoostSession,
     EndBoost,
+    EndDischarge,
     SessionNeeds,
     SessionNeedsQuery,
     SessionNeedsView,
     SetChargingNeeds,
-    boost_faults,
     needs_faults,
+    until_faults,
 )
 from sitecontroller.domain.smart import ChargingNeeds
 from sitecontroller.domain.topology import EvseKey, ServiceClass
@@ -63,6 +65,8 @@ class NeedsBook:
             SetChargingNeeds: self._set,
             BoostSession: self._boost,
             EndBoost: self._end_boost,
+            AllowDischarge: self._allow_discharge,
+            EndDischarge: self._end_discharge,
         }
         self.answerers: Mapping[type[Query], Answerer] = {SessionNeedsQuery: self._view}
 
@@ -110,7 +114,7 @@ class NeedsBook:
 
     async def _boost(self, command: BoostSession, command_id: str) -> CommandResult:
         transaction = self._running(command.transaction_key)
-        _refuse(boost_faults(command, self._desk.clock.now()))
+        _refuse(until_faults(command, self._desk.clock.now()))
         await self._keep(replace(self._known(transaction), boost_until=command.until), transaction)
         log.info("%s: boost until %s", transaction.key, command.until)
         return CommandResult(command_id, CommandState.ACCEPTED)
@@ -119,6 +123,28 @@ class NeedsBook:
         transaction = self._running(command.transaction_key)
         await self._keep(replace(self._known(transaction), boost_until=None), transaction)
         log.info("%s: boost ended", transaction.key)
+        return CommandResult(command_id, CommandState.ACCEPTED)
+
+    async def _allow_discharge(self, command: AllowDischarge, command_id: str) -> CommandResult:
+        transaction = self._running(command.transaction_key)
+        _refuse(until_faults(command, self._desk.clock.now()))
+        key = EvseKey(transaction.station_id, transaction.evse_id)
+        settings = self._desk.config.load.discharge
+        if settings is None or key not in settings.current_a_max:
+            raise Conflict(
+                f"no car gives back at {key}",
+                remedy="Name the outlet in [load.discharge] of site.toml, with enabled = true",
+            )
+        said = replace(self._known(transaction), discharge_until=command.until, keeps_all=False)
+        await self._keep(said, transaction)
+        log.info("%s: may give back until %s", transaction.key, command.until)
+        return CommandResult(command_id, CommandState.ACCEPTED)
+
+    async def _end_discharge(self, command: EndDischarge, command_id: str) -> CommandResult:
+        transaction = self._running(command.transaction_key)
+        said = replace(self._known(transaction), discharge_until=None, keeps_all=True)
+        await self._keep(said, transaction)
+        log.info("%s: gives nothing back", transaction.key)
         return CommandResult(command_id, CommandState.ACCEPTED)
 
     async def _keep(self, said: SessionNeeds, transaction: Transaction) -> None:
@@ -144,7 +170,7 @@ class NeedsBook:
     # what load management goes by
 
     def _tell(self, transaction: Transaction) -> None:
-        view = self._view_of(transaction)
+        view, car = self._view_of(transaction), self._car(transaction)
         now, now_s = self._desk.clock.now(), self._desk.clock.monotonic_s()
         claim = Claim(
             transaction.key,
@@ -154,6 +180,8 @@ class NeedsBook:
             self._served_wh(transaction),
             _on_clock(view.boost_until, now, now_s),
             self._words("boost until", view.boost_until, now),
+            _on_clock(view.discharge_until, now, now_s),
+            None if car is None else car.discharge_power_w_max,
         )
         key = EvseKey(transaction.station_id, transaction.evse_id)
         self._desk.load.claim(key, claim)
@@ -168,6 +196,7 @@ class NeedsBook:
         now = self._desk.clock.now()
         said, car = self._said.get(transaction.key), self._car(transaction)
         evse = self._desk.config.topology.evse(EvseKey(transaction.station_id, transaction.evse_id))
+        gives_until, gives_from = self._consent(transaction, now)
         boost_until = _still(None if said is None else said.boost_until, now)
         by_person = _still(None if said is None else said.departure_at, now)
         by_car = _still(None if car is None else car.departure_at, now)
@@ -190,7 +219,27 @@ class NeedsBook:
             None if served_wh is None else "session" if says_energy else "car",
             boost_until,
             0.0 if evse is None else evse.guaranteed_a,
+            gives_until,
+            gives_from,
         )
+
+    def _consent(
+        self, transaction: Transaction, now: datetime
+    ) -> tuple[datetime | None, str | None]:
+        """Until when it may give back: as a person said, else until it leaves where the car offers
+        it and says when that is."""
+        settings = self._desk.config.load.discharge
+        key = EvseKey(transaction.station_id, transaction.evse_id)
+        if settings is None or key not in settings.current_a_max:
+            return None, None
+        said, car = self._said.get(transaction.key), self._car(transaction)
+        if said is not None and said.keeps_all:
+            return None, None
+        until = _still(None if said is None else said.discharge_until, now)
+        if until is not None:
+            return until, "session"
+        until = _still(car.departure_at, now) if car is not None and car.offers_discharge else None
+        return until, None if until is None else "car"
 
     def _own_class(self, transaction: Transaction) -> tuple[ServiceClass | None, str]:
         """What was said of it, else its card's; None: its EVSE's."""
