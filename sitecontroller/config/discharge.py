@@ -21,7 +21,7 @@ class DischargeSettings:
     energy_reserve_wh: float = 5000.0
     export_w_max: float = 0.0
     export_margin_w: float = 700.0
-    lease_s: int = 60
+    lease_s: int = 120
 
 
 def read_discharge(
@@ -35,7 +35,7 @@ def read_discharge(
         energy_reserve_wh=table.number("energy_reserve_wh", 5000, low=0, high=200_000),
         export_w_max=table.number("export_max_w", 0, low=0, high=POWER_W_MAX),
         export_margin_w=table.number("export_margin_w", 700, low=0, high=POWER_W_MAX),
-        lease_s=table.integer("lease_s", 60, low=30, high=300),
+        lease_s=table.integer("lease_s", 120, low=30, high=300),
     )
     if enabled:
         _check(table, topology, demand)

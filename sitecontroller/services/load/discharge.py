@@ -30,6 +30,8 @@ BOUND_BY = "discharge"
 SHOWS_WITHIN_S = 60.0
 """Who gives nothing back for so long after it was told, isn't asked again in its session."""
 SHOWS_A = 0.5
+WRITES_MAX = WRITES_PER_DAY * 2 // 3
+"""Profiles written to its EVSE today; the rest is for charging."""
 CHANGES_EVERY_S = 10.0
 """What is missing moves a discharge no more often; what may not flow back moves it at once."""
 
@@ -187,7 +189,7 @@ class Discharges:
             return False
         if consent_s is None or now_s >= consent_s:
             return False
-        if not control.steerable or control.paused_by or control.writes >= WRITES_PER_DAY:
+        if not control.steerable or control.paused_by or control.writes >= WRITES_MAX:
             return False
         if control.cap_a is not None or control.trial is not None:
             return False
