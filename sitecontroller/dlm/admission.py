@@ -83,9 +83,12 @@ def on_step(current_a: float, step_a: float) -> float:
     return round(int(current_a / step_a + STEP_SLACK) * step_a, 6)
 
 
-@lru_cache(maxsize=KINDS_MAX)
-def _whole_steps(current_a: float, step_a: float) -> float:
+def up_to_step(current_a: float, step_a: float) -> float:
+    """The next higher current that a station can be told."""
     return round(math.ceil(current_a / step_a - STEP_SLACK) * step_a, 6)
+
+
+_whole_steps = lru_cache(maxsize=KINDS_MAX)(up_to_step)
 
 
 def admit(

@@ -130,7 +130,7 @@ class Need:
             self._draws.clear()
             return
         self._watch_sleep(draw_a, measured_s)
-        self._watch_riding(draw_a, limit_a, measured_s)
+        self._watch_riding(draw_a, measured_s)
         self._watch_under(draw_a, limit_a, measured_s)
 
     def suspended(self, now_s: float) -> None:
@@ -151,9 +151,10 @@ class Need:
         if measured_s - self._nothing_since_s >= after_s:
             self.asleep, self._asleep_since_s = True, measured_s
 
-    def _watch_riding(self, draw_a: float, limit_a: float, measured_s: float) -> None:
-        bound_a = limit_a if self.need_a is None else min(limit_a, self.need_a)
-        if draw_a < bound_a - RIDING_A:
+    def _watch_riding(self, draw_a: float, measured_s: float) -> None:
+        """Close to what it was seen to need. A limit below that tells nothing new: it would be
+        lifted although the car takes no more than before."""
+        if self.need_a is None or draw_a < self.need_a - RIDING_A:
             self._riding_since_s = None
             return
         if self._riding_since_s is None:

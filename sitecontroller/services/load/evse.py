@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
 
+from sitecontroller.dlm.admission import up_to_step
 from sitecontroller.dlm.base import NO_FLOW, NO_FLOWS, Flow, Flows, flow_bounds
 from sitecontroller.dlm.exposure import EVIDENCE_TOLERANCE_A, NOT_SENT, Exposure, Sent
 from sitecontroller.dlm.phases import PhasesInUse
@@ -264,7 +265,7 @@ class EvseControl:
             phases=self.phases.phases if using else evse.phase_map.site_phases,
             current_a_min=self.minimum_a,
             current_a_max=most_a if trial is None else min(most_a, trial.limit_a),
-            need_a=self.need.need_a if trial is None else trial.limit_a,
+            need_a=self._need_a if trial is None else trial.limit_a,
             step_a=evse.step_a,
             weight=evse.weight,
             demand_class=CLASSES[self.claim.class_at(evse, now_s)],
@@ -282,6 +283,13 @@ class EvseControl:
             plugged_s=transaction.started_at.timestamp() if transaction else 0.0,
             may_start=self.dwell.may_start(now_s),
         )
+
+    @property
+    def _need_a(self) -> float | None:
+        """Never rounded down: only a limit with something on top of what the car takes shows
+        whether it would take more."""
+        need_a = self.need.need_a
+        return None if need_a is None else up_to_step(need_a, self.evse.step_a)
 
     @property
     def minimum_a(self) -> float:

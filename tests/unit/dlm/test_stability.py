@@ -81,6 +81,14 @@ def test_a_car_that_rides_on_its_limit_is_raised_again() -> None:
     assert need.need_a is None
 
 
+def test_a_limit_below_what_a_car_needs_does_not_show_that_it_needs_more() -> None:
+    """Rounded down to whole amperes, or shared: it takes what it took before."""
+    need = Need(6.0)
+    observe(need, [(10, 16)] * 7)
+    observe(need, [(10, 11)] * 30 + [(8, 8)] * 30, start_s=100)
+    assert need.need_a == 11.5
+
+
 def test_a_car_that_takes_nothing_falls_asleep_and_is_asked_again() -> None:
     need = Need(6.0)
     observe(need, [(8, 8)] + [(0, 8)] * 7)

@@ -69,6 +69,25 @@ def test_a_tapering_car_gives_back_what_it_does_not_take() -> None:
     play(story())
 
 
+def test_who_takes_all_it_needs_is_told_once_and_leaves_the_rest_to_others() -> None:
+    """Its need, rounded down to whole amperes, is nearly what it takes: no sign that it wants
+    more."""
+
+    async def story() -> None:
+        site = one_fuse(41.0, 2, step_a=1.0)
+        async with site:
+            await site.settle()
+            site.charge(key(1), car(12.4))
+            site.charge(key(2), car(32.0))
+            await site.advance(240)
+            told = len(site.stations["CP-01"].limits())
+            await site.advance(600)
+            assert site.told_a(1) == 14
+            assert len(site.stations["CP-01"].limits()) <= told + 5, "renewals alone"
+
+    play(story())
+
+
 def test_single_phase_cars_on_other_phases_do_not_share() -> None:
     async def story() -> None:
         park = topology(
