@@ -74,11 +74,12 @@ def test_who_takes_all_it_needs_is_told_once_and_leaves_the_rest_to_others() -> 
     more."""
 
     async def story() -> None:
-        site = one_fuse(41.0, 2, step_a=1.0)
+        site = one_fuse(40.7, 2, step_a=1.0)
         async with site:
             await site.settle()
-            site.charge(key(1), car(12.4))
             site.charge(key(2), car(32.0))
+            await site.advance(10)
+            site.charge(key(1), car(12.4))
             await site.advance(240)
             told = len(site.stations["CP-01"].limits())
             await site.advance(600)
