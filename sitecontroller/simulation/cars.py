@@ -32,6 +32,8 @@ class CarModel:
     current_a_min: float = 6.0
     share: float = 1.0
     taper_from: float = AC_TAPER_FROM
+    discharge_a_max: float = 0.0
+    """What it can give back; 0: it only charges."""
 
 
 class Car:
@@ -77,14 +79,22 @@ class Car:
             self.current_a = max(target_a, self.current_a - RAMP_DOWN_A_PER_S * dt_s)
         return self.current_a
 
+    def give(self, asked_a: float, dt_s: float) -> float:
+        """One time step of giving back; the current it takes at its end, below 0."""
+        self._notice(0.0, dt_s)
+        target_a = -min(asked_a, self.model.discharge_a_max) if self.soc > 0 else 0.0
+        step_a = RAMP_DOWN_A_PER_S * dt_s
+        self.current_a = max(target_a, self.current_a - step_a)
+        return self.current_a
+
     def cut_off(self) -> None:
         """The contactor opened, or the plug was drawn."""
         self.current_a = self._obeyed_a = self._last_offer_a = 0.0
         self._offers.clear()
 
     def store(self, energy_wh: float) -> None:
-        """Energy that reached the battery."""
-        self.soc = min(1.0, self.soc + energy_wh / self.model.battery_wh)
+        """Energy that reached the battery; below 0 what left it."""
+        self.soc = min(1.0, max(0.0, self.soc + energy_wh / self.model.battery_wh))
 
     def _notice(self, offer_a: float, dt_s: float) -> None:
         for offer in self._offers:

@@ -131,6 +131,8 @@ class EvseControl:
     waiting: Waiting | None = None
     limit_a: float = -1.0
     """What the profiles allow; follows to the outlet after the station's own delay."""
+    given_a: float = 0.0
+    """What the car shall give back by them, per phase."""
     decided: int = 0
     """Counts the limits decided on, and `offered` is the last that reached the outlet."""
     offered: int = 0

@@ -45,9 +45,11 @@ class Outlet:
         self.closed = False
         """The contactor: closed only while an authorized transaction runs."""
         self.offered_a = 0.0
+        self.asked_a = 0.0
+        """What the car shall give back instead, per phase."""
         self.energy_wh = energy_wh
         self.current_a = 0.0
-        """Per phase in use, on the grid's side."""
+        """Per phase in use, on the grid's side; below 0 where the car gives back."""
         self.power_w = 0.0
         """At the outlet: less than the grid gives, by a DC station's losses."""
 
@@ -94,11 +96,15 @@ class Outlet:
                 self.car.cut_off()
             self.current_a = self.power_w = 0.0
             return
-        self.current_a = self.car.follow(self.offered_a, self.evse.current_a_max, dt_s)
+        if self.asked_a > 0 and self.car.model.discharge_a_max > 0:
+            self.current_a = self.car.give(self.asked_a, dt_s)
+        else:
+            self.current_a = self.car.follow(self.offered_a, self.evse.current_a_max, dt_s)
         grid_w = self.current_a * sum(voltages_v[phase] for phase in self.phases_in_use)
-        self.power_w = grid_w * self.evse.efficiency
+        losses = self.evse.efficiency
+        self.power_w = grid_w * losses if grid_w >= 0 else grid_w / losses
         energy_wh = self.power_w * dt_s / 3600
-        self.energy_wh += energy_wh
+        self.energy_wh += max(0.0, energy_wh)
         self.car.store(energy_wh)
 
 
@@ -248,7 +254,7 @@ class Plant:
                 for phase in PHASES:
                     total[phase] += load.current_a[phase]
         for outlet in self.outlets.values():
-            if outlet.current_a <= 0:
+            if outlet.current_a == 0:
                 continue
             for state in self._paths[outlet.evse.circuit_id]:
                 total = sums[state.circuit.circuit_id]

@@ -21,6 +21,7 @@ PURPOSES = (*STATION_MAXIMUMS, TX_DEFAULT, TX, PRIORITY, LOCAL_GENERATION)
 DYNAMIC = "Dynamic"
 NO_LIMIT = 1e9
 """Of a period that names none (2.1: its operation mode says enough)."""
+SETPOINTS = ("setpoint", "setpoint_L2", "setpoint_L3")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 STACK_LEVEL_MAX = 10
@@ -40,6 +41,8 @@ class Period:
     start_s: int
     limit: float
     phase_count: int | None
+    given: float = 0.0
+    """What the car shall give back, in the same unit: a set-point below 0 (2.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +185,24 @@ class ProfileStore:
         PriorityCharging profile takes their place (2.1 K22).
         """
         limit_a = evse.current_a_max
-        station_a = self._leading(evse, at, charging_since, STATION_MAXIMUMS)
+        station_a = self._leading_a(evse, at, charging_since, STATION_MAXIMUMS)
         if station_a is not None:
             limit_a = min(limit_a, station_a / sharing)
         own_a = None
         if priority:
-            own_a = self._leading(evse, at, charging_since, (PRIORITY,))
+            own_a = self._leading_a(evse, at, charging_since, (PRIORITY,))
         if own_a is None and charging_since is not None:
-            own_a = self._leading(evse, at, charging_since, (TX,))
+            own_a = self._leading_a(evse, at, charging_since, (TX,))
         if own_a is None:
-            own_a = self._leading(evse, at, charging_since, (TX_DEFAULT,))
+            own_a = self._leading_a(evse, at, charging_since, (TX_DEFAULT,))
         return limit_a if own_a is None else min(limit_a, own_a)
+
+    def given_a(self, evse: Evse, at: datetime, charging_since: datetime | None) -> float:
+        """What the car shall give back, A per phase: as the transaction's profile says."""
+        if charging_since is None:
+            return 0.0
+        leading = self._leading(evse, at, charging_since, (TX,))
+        return 0.0 if leading is None else _amperes(leading[0].given, *leading, evse)
 
     def composite(
         self, evse: Evse, at: datetime, duration_s: int, charging_since: datetime | None
@@ -216,14 +226,25 @@ class ProfileStore:
             and (new.evse_id == 0) != (known.evse_id == 0)
         )
 
-    def _leading(
+    def _leading_a(
         self,
         evse: Evse,
         at: datetime,
         charging_since: datetime | None,
         purposes: tuple[str, ...],
     ) -> float | None:
-        """The limit of the highest stack level that says anything now; own EVSE before EVSE 0."""
+        leading = self._leading(evse, at, charging_since, purposes)
+        return None if leading is None else _amperes(leading[0].limit, *leading, evse)
+
+    def _leading(
+        self,
+        evse: Evse,
+        at: datetime,
+        charging_since: datetime | None,
+        purposes: tuple[str, ...],
+    ) -> tuple[Period, str] | None:
+        """The period of the highest stack level that says anything now, and its unit; own EVSE
+        before EVSE 0."""
         down_at = self.offline_since
         offline_s = 0.0 if down_at is None else (at - down_at).total_seconds()
         candidates = [
@@ -237,7 +258,7 @@ class ProfileStore:
         for profile in candidates:
             period = profile.period_at(at, charging_since)
             if period is not None:
-                return _amperes(period, profile.unit, evse)
+                return period, profile.unit
         return None
 
 
@@ -246,7 +267,7 @@ def parse_profile(
 ) -> StoredProfile:
     """A profile from a request that fits the schema; ProfileRefused when it makes no sense."""
     periods = tuple(
-        Period(int(p["startPeriod"]), lowest(p), p.get("numberPhases"))
+        Period(int(p["startPeriod"]), lowest(p), p.get("numberPhases"), given_back(p))
         for p in schedule["chargingSchedulePeriod"]
     )
     purpose, kind = body["chargingProfilePurpose"], body["chargingProfileKind"]
@@ -291,8 +312,17 @@ def parse_profile(
 
 def lowest(limits: dict[str, Any]) -> float:
     """The smallest of a period's limits: 2.1 knows one a phase, and a set-point beside them."""
-    names = ("limit", "limit_L2", "limit_L3", "setpoint", "setpoint_L2", "setpoint_L3")
-    return min((float(limits[name]) for name in names if name in limits), default=NO_LIMIT)
+    names = ("limit", "limit_L2", "limit_L3")
+    known = [float(limits[name]) for name in names if name in limits]
+    known += [max(0.0, float(limits[name])) for name in SETPOINTS if name in limits]
+    return min(known, default=NO_LIMIT)
+
+
+def given_back(period: dict[str, Any]) -> float:
+    """The smallest of its set-points below 0, as far as its limit of discharge lets; else 0."""
+    said = [max(0.0, -float(period[name])) for name in SETPOINTS if name in period]
+    most = -float(period.get("dischargeLimit", -NO_LIMIT))
+    return min([most, *said]) if said else 0.0
 
 
 def in_unit(current_a: float, unit: str, evse: Evse) -> float:
@@ -302,13 +332,13 @@ def in_unit(current_a: float, unit: str, evse: Evse) -> float:
     return round(current_a, 1)
 
 
-def _amperes(period: Period, unit: str, evse: Evse) -> float:
+def _amperes(value: float, period: Period, unit: str, evse: Evse) -> float:
     if unit != "W":
-        return period.limit
+        return value
     phase_count = 3
     if evse.supply is not Supply.DC:
         phase_count = min(period.phase_count or 3, evse.phase_count)
-    return period.limit / (NOMINAL_V * phase_count * evse.efficiency)
+    return value / (NOMINAL_V * phase_count * evse.efficiency)
 
 
 def _instant(text: str | None) -> datetime | None:

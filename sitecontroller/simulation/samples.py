@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from sitecontroller.domain.topology import Supply
+from sitecontroller.simulation.cars import Car
 from sitecontroller.simulation.plant import Amperes, Outlet
 
 ENERGY = "Energy.Active.Import.Register"
@@ -76,6 +77,11 @@ def _of(measurand: str, outlet: Outlet, voltage_v: Amperes) -> list[Sample]:
         ]
     if measurand == OFFERED and not is_dc:
         return [Sample(OFFERED, round(outlet.offered_a, 1))]
-    if measurand == SOC and is_dc and outlet.car is not None:
+    if measurand == SOC and outlet.car is not None and _tells_soc(outlet.car, is_dc=is_dc):
         return [Sample(SOC, round(outlet.car.soc * 100), location="EV")]
     return []
+
+
+def _tells_soc(car: Car, *, is_dc: bool) -> bool:
+    """A car that can give back speaks ISO 15118-20, also on AC."""
+    return is_dc or car.model.discharge_a_max > 0

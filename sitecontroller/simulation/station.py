@@ -373,19 +373,20 @@ class SimulatedStation:
         limit_a = self.bend("limit", limit_a, control)
         if control.evse.supply is Supply.AC and limit_a < control.evse.current_a_min - 1e-6:
             limit_a = 0.0
-        if limit_a != control.limit_a:
-            control.limit_a = limit_a
+        given_a = self.profiles.given_a(control.evse, self.now(), self.charging_since(control))
+        if (limit_a, given_a) != (control.limit_a, control.given_a):
+            control.limit_a, control.given_a = limit_a, given_a
             control.decided += 1
             offer = asyncio.get_running_loop().call_later
-            offer(self._latency_s, self._offer, control, limit_a, control.decided)
+            offer(self._latency_s, self._offer, control, limit_a, given_a, control.decided)
 
-    def _offer(self, control: EvseControl, limit_a: float, number: int) -> None:
+    def _offer(self, control: EvseControl, limit_a: float, given_a: float, number: int) -> None:
         if number < control.offered:
             return  # timers of one instant come in any order
         control.offered = number
         if control.outlet.offered_a <= 0 and control.transaction is not None:
             control.transaction.offered_since_s = self.clock.monotonic_s()
-        control.outlet.offered_a = limit_a
+        control.outlet.offered_a, control.outlet.asked_a = limit_a, given_a
 
     # Inside
 
@@ -457,7 +458,7 @@ class SimulatedStation:
             return ChargingState.IDLE
         if not outlet.closed:
             return ChargingState.EV_CONNECTED
-        if outlet.current_a > FLOWING_A:
+        if abs(outlet.current_a) > FLOWING_A:
             return ChargingState.CHARGING
         if outlet.offered_a < control.evse.current_a_min - 1e-6:
             return ChargingState.SUSPENDED_EVSE

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import NOMINAL_V, Supply
 from sitecontroller.simulation.blocks.block import Block, accepted, refused
 from sitecontroller.simulation.cars import Car
@@ -158,6 +159,17 @@ def needs_of(
                 "energyAmount": wanted_wh,
                 "stateOfCharge": round(car.soc * 100),
                 "evEnergyCapacity": round(model.battery_wh),
+            },
+        }
+    if model.discharge_a_max > 0 and station.dialect.VERSION is OcppVersion.V21:
+        each_w = NOMINAL_V * min(model.phase_count, control.evse.phase_count)
+        return {
+            "requestedEnergyTransfer": "AC_BPT",
+            "departureTime": station.stamp(departs),
+            "v2xChargingParameters": {
+                "maxChargePower": model.current_a_max * each_w,
+                "maxDischargePower": model.discharge_a_max * each_w,
+                "evTargetEnergyRequest": wanted_wh,
             },
         }
     words = {1: "AC_single_phase", 2: "AC_two_phase", 3: "AC_three_phase"}

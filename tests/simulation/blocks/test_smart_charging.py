@@ -164,3 +164,45 @@ def test_a_profile_for_the_line_ends_without_it(run_fast: Any) -> None:
             await draws(it, 14.0, 60)
 
     run_fast(story())
+
+
+def test_a_car_gives_back_as_its_setpoint_says_and_no_longer(run_fast: Any) -> None:
+    model = CarModel("giver", 60_000, 3, 16.0, latency_s=1.0, discharge_a_max=10.0)
+
+    async def story() -> Any:
+        async with bench(V21) as it:
+            it.station.plug(1, Car(model, 0.8, departs_in_s=36_000))
+            await it.station.tap(1, CARD)
+            needs = await it.csms.hears("NotifyEVChargingNeeds")
+            running = it.csms.all("TransactionEvent")[0]["transactionInfo"]["transactionId"]
+            body = profile(1, 0.0, "TxProfile", transactionId=running)
+            given = {"operationMode": "CentralSetpoint", "setpoint": -8.0, "dischargeLimit": -8.0}
+            plan = body["chargingSchedule"][0]
+            plan["chargingSchedulePeriod"][0] |= given
+            plan["chargingSchedulePeriod"].append({"startPeriod": 240, "limit": 0})
+            assert await keep(it, body) == "Accepted"
+            await draws(it, -8.0)
+            soc = it.outlet.car.soc if it.outlet.car is not None else 0.0
+            await asyncio.sleep(200)
+            await draws(it, 0.0)
+            return needs["chargingNeeds"], soc
+
+    needs, soc = run_fast(story())
+    assert needs["requestedEnergyTransfer"] == "AC_BPT"
+    assert needs["v2xChargingParameters"]["maxDischargePower"] == 10 * 3 * 230
+    assert soc < 0.8
+
+
+def test_a_car_that_only_charges_gives_nothing_back(run_fast: Any) -> None:
+    async def story() -> float:
+        async with bench(V21) as it:
+            await it.charge()
+            running = it.csms.all("TransactionEvent")[0]["transactionInfo"]["transactionId"]
+            body = profile(1, 0.0, "TxProfile", transactionId=running)
+            body["chargingSchedule"][0]["chargingSchedulePeriod"][0]["setpoint"] = -8.0
+            await keep(it, body)
+            await draws(it, 0.0)
+            await asyncio.sleep(10)
+            return it.outlet.current_a
+
+    assert run_fast(story()) == 0
