@@ -129,14 +129,17 @@ def test_what_was_out_of_service_before_stays_so_after_the_release(play: Any):
     play(story)
 
 
-def test_what_people_take_out_during_the_stop_stays_out(play: Any):
+@pytest.mark.parametrize("outlet", [None, 2])
+def test_what_people_take_out_during_the_stop_stays_out(play: Any, outlet: int | None):
     async def story(site: TestSite, client: ControllerClient) -> None:
         async with wallbox_at(site) as wallbox:
             await client.execute(STOP)
-            await client.execute(ChangeAvailability("CP-01", None, operative=False, by="Bo"))
+            await asyncio.sleep(1)
+            await client.execute(ChangeAvailability("CP-01", outlet, operative=False, by="Bo"))
             await client.execute(RELEASE)
             await asyncio.sleep(120)
-            assert wallbox.operative == {1: False, 2: False}
+            assert wallbox.operative == {1: outlet is not None, 2: False}
+            assert (outlet, True) not in wallbox.told
 
     play(story)
 
