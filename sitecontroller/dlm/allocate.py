@@ -107,9 +107,7 @@ class _Round:
                 sleeping.append(demand)
         if any(demand.guaranteed_a > 0 for demand in wanting):
             wanting = self._guarantee(wanting)
-        self._share(wanting)
-        if sleeping:
-            self._offer_minimum(sleeping)
+        self._share(wanting, sleeping)
         return self._result
 
     def _guarantee(self, demands: list[Demand]) -> list[Demand]:
@@ -136,15 +134,21 @@ class _Round:
             *(demand for demand in demands if demand.key not in raised),
         ]
 
-    def _by_weight(self, demands: list[Demand]) -> None:
+    def _by_weight(self, demands: list[Demand], sleeping: list[Demand]) -> None:
         admitted, minimum_a, bundles = self._admit(demands)
         if not admitted:
+            self._offer_minimum(sleeping)
             return
         maximum_a = [
             max(m, min(ceiling_of(d), d.most_a)) for d, m in zip(admitted, minimum_a, strict=True)
         ]
         weight = [demand.weight for demand in admitted]
         filled = fill(minimum_a, maximum_a, weight, bundles, self._free_a)
+        if sleeping:
+            needed_a = [a - m for a, m in zip(filled.current_a, minimum_a, strict=True)]
+            self._take(bundles, needed_a)
+            self._offer_minimum(sleeping)
+            self._take(bundles, [-a for a in needed_a])
         maximum_a = [max(m, d.most_a) for d, m in zip(admitted, minimum_a, strict=True)]
         filled = self._fill_above_need(filled, minimum_a, maximum_a, weight, bundles)
         step_a = [demand.step_a for demand in admitted]
@@ -163,7 +167,7 @@ class _Round:
             by, reason = labels[entry] if entry != NOWHERE else _own_label(demand)
             self._result[demand.key] = Allocation(demand.key, round(current_a, 6), by, reason)
 
-    def _in_turn(self, demands: list[Demand]) -> None:
+    def _in_turn(self, demands: list[Demand], sleeping: list[Demand]) -> None:
         turns = []
         for demand, hold in zip(demands, holds(demands, self._voltage_v), strict=True):
             minimum_a = minimum_of(demand)
@@ -187,6 +191,7 @@ class _Round:
         for number, demand in enumerate(demands):
             if served.current_a[number] == 0:
                 self._refuse(demand, turns[number].minimum_a, served.bound_by[number])
+        self._offer_minimum(sleeping)
 
     def _fill_above_need(
         self,
@@ -224,6 +229,9 @@ class _Round:
         )
 
     def _offer_minimum(self, demands: list[Demand]) -> None:
+        """Who sleeps gets no more than may wake it, and only from what nobody needs."""
+        if not demands:
+            return
         admitted, minimum_a, _ = self._admit(demands)
         for demand, current_a in zip(admitted, minimum_a, strict=True):
             self._result[demand.key] = Allocation(
