@@ -30,6 +30,8 @@ BOUND_BY = "discharge"
 SHOWS_WITHIN_S = 60.0
 """Who gives nothing back for so long after it was told, isn't asked again in its session."""
 SHOWS_A = 0.5
+SHOWS_FROM_A = 6.0
+"""Told less, a car may be unable to give so little."""
 WRITES_MAX = WRITES_PER_DAY * 2 // 3
 """Profiles written to its EVSE today; the rest is for charging."""
 CHANGES_EVERY_S = 10.0
@@ -49,7 +51,8 @@ class Giving:
     changed_s: float = float("-inf")
     before_a: float = 0.0
     """The most told since its meter last showed what it gives."""
-    began_s: float = 0.0
+    asked_s: float = 0.0
+    """Since when it is told enough for any car to show it."""
     read_s: float = float("-inf")
     soc_percent: float | None = None
     soc_s: float = float("-inf")
@@ -128,10 +131,11 @@ class Discharges:
     def _note(self, control: EvseControl, giving: Giving, told_a: float, now_s: float) -> None:
         if told_a != giving.told_a:
             if giving.told_a == 0:
-                giving.began_s = now_s
                 log.info("%s: gives back %g A: peak demand", control.key, told_a)
             elif told_a == 0:
                 log.info("%s: gives nothing back any more", control.key)
+            if giving.told_a < SHOWS_FROM_A:
+                giving.asked_s = now_s
             giving.before_a = max(giving.before_a, giving.told_a)
             giving.changed_s = control.changed_s = now_s
         giving.told_a, giving.told_s = told_a, now_s
@@ -170,7 +174,8 @@ class Discharges:
         if giving.told_a == 0 or giving.barred:
             return
         is_over = given_a > giving.told_a + max(OBEYS_A, OBEYS_SHARE * giving.told_a)
-        is_idle = given_a < SHOWS_A and now_s - giving.began_s >= SHOWS_WITHIN_S
+        asked_enough = giving.told_a >= SHOWS_FROM_A and now_s - giving.asked_s >= SHOWS_WITHIN_S
+        is_idle = asked_enough and given_a < SHOWS_A
         if is_over or is_idle:
             giving.barred = True
             what = "more than told" if is_over else "nothing, though told"
