@@ -286,7 +286,7 @@ class PlantJudge:
             return True
         least_a, evse = outlet.car.model.current_a_min, outlet.evse
         if evse.limit_unit is LimitUnit.W and evse.supply is Supply.AC:
-            least_a *= evse.phase_count
+            least_a = min(least_a * evse.phase_count, evse.current_a_max)
         return all(cap_a - used_a + spare_a >= least_a for used_a, cap_a, spare_a in places)
 
     @staticmethod

@@ -173,8 +173,7 @@ class _Maker:
             1,
             circuit_id,
             phase_map=PhaseMap.parse(rng.choice(ROTATIONS)),
-            # Three phases in watts: 6 A on each needs 18 A on one, as long as no car was seen.
-            current_a_max=32.0 if in_watts else rng.choice((16.0, 32.0, 32.0)),
+            current_a_max=rng.choice((16.0, 32.0, 32.0)),
             step_a=rng.choice((0.1, 1.0)),
             fallback_a=rng.choice((0.0, 0.0, 6.0, 8.0)),
             limit_unit=LimitUnit.W if in_watts else LimitUnit.A,

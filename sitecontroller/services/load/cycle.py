@@ -275,7 +275,7 @@ class Cycle:
         limit = ChargingLimit(
             evse_id=change.key.evse_id,
             current_a=change.current_a,
-            phase_count=control.phase_count,
+            phase_count=control.phase_count_at(change.current_a),
             lease_s=lease_s if leased else None,
             fallback_a=control.evse.fallback_a,
             transaction_id=transaction.station_transaction_id,

@@ -99,6 +99,7 @@ class EvseControl:
     increased_s: float = float("-inf")
     sent_s: float = float("-inf")
     """When a limit was last sent, the same one again included."""
+    sent_a: float = 0.0
     sent_phase_count: int | None = None
     leased: bool = False
     """Whether that one ends by itself."""
@@ -298,23 +299,34 @@ class EvseControl:
         A station that takes watts spreads them over the phases in use; until it is known that a
         car uses several, each phase is offered what one phase might take alone.
         """
-        if self.evse.limit_unit is LimitUnit.W and self.evse.supply is Supply.AC:
-            return self.evse.current_a_min * self.evse.phase_count / self.phase_count
+        if self._in_watts:
+            return min(self._watts_minimum_a, self.evse.current_a_max)
         return self.evse.current_a_min
 
     @property
-    def phase_count(self) -> int:
-        """The number of phases that a limit is sent for."""
-        if self.evse.limit_unit is LimitUnit.W and self.evse.supply is Supply.AC:
-            return len(self.phases.learned) if self.phases.learned else 1
-        return self.evse.phase_count
+    def _in_watts(self) -> bool:
+        return self.evse.limit_unit is LimitUnit.W and self.evse.supply is Supply.AC
+
+    @property
+    def _watts_minimum_a(self) -> float:
+        return self.evse.current_a_min * self.evse.phase_count / len(self.phases.learned or (0,))
+
+    def phase_count_at(self, limit_a: float) -> int:
+        """The number of phases that a limit is sent for.
+
+        A station in watts too small to give a car its minimum that way is told what all its phases
+        take together: none can carry more than its maximum, which is what counts.
+        """
+        if not self._in_watts:
+            return self.evse.phase_count
+        if limit_a >= self.evse.current_a_max and self._watts_minimum_a > self.evse.current_a_max:
+            return self.evse.phase_count
+        return len(self.phases.learned or (0,))
 
     @property
     def _on_one_phase(self) -> int:
         """How many times a limit in watts the next car may draw, if it uses a single phase."""
-        if self.evse.limit_unit is LimitUnit.W and self.evse.supply is Supply.AC:
-            return self.sent_phase_count or 1
-        return 1
+        return self.sent_phase_count or 1 if self._in_watts else 1
 
     def flow(self, now_s: float, timing: Timing) -> Flows:
         """What it does to each site phase now."""
@@ -373,7 +385,7 @@ class EvseControl:
     @property
     def must_resend(self) -> bool:
         """The last limit got no answer, or was for another number of phases."""
-        return self.resend or self.sent_phase_count not in (None, self.phase_count)
+        return self.resend or self.sent_phase_count not in (None, self.phase_count_at(self.sent_a))
 
     def must_clear(self, now_s: float) -> bool:
         """Without a session: whether taking its limit out got no answer."""
@@ -406,7 +418,7 @@ class EvseControl:
             self.increased_s = now_s
         sent = Sent(number, limit_a, now_s, taken=False)
         self.sent_s, self.leased, self.resend = now_s, leased, False
-        self.sent_phase_count = self.phase_count
+        self.sent_a, self.sent_phase_count = limit_a, self.phase_count_at(limit_a)
         self.exposure = self.exposure.send(sent)
 
     def trial_of(self, current_a: float) -> LeaseTrial | None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
+import pytest
+
 from sitecontroller.domain.events import LimitsChanged
 from sitecontroller.domain.topology import Circuit, EvseKey, LimitUnit
 from sitecontroller.services.load.orders import Order
@@ -133,6 +135,27 @@ def test_a_station_in_watts_is_trusted_with_one_phase_until_its_car_uses_three()
             assert sent[0].phase_count == 1
             assert sent[0].current_a >= 18  # 6 A on each of three phases
             assert sent[-1].phase_count == 3
+
+    play(story())
+
+
+@pytest.mark.parametrize("phase_count", [1, 3])
+def test_a_small_station_in_watts_charges_with_all_it_has_until_the_phases_are_seen(
+    phase_count: int,
+) -> None:
+    """6 A on each of three phases might be 18 A on one, were it not for the station's 16 A."""
+
+    async def story() -> None:
+        site = one_fuse(40.0, 1, limit_unit=LimitUnit.W, current_a_max=16.0)
+        async with site:
+            await site.settle()
+            site.charge(key(1), car(phase_count=phase_count))
+            await site.advance(15)
+            sent = [a for _, name, a in site.stations["CP-01"].calls if name == "set_limit"]
+            assert (sent[0].current_a, sent[0].phase_count) == (16, 3)
+            assert site.exposure_a(1) == 16
+            await site.advance(90)
+            assert site.drawn_a(1) == 16
 
     play(story())
 
