@@ -59,3 +59,13 @@ def test_the_history_is_a_line_for_each_change() -> None:
     assert line_of(change) == text
     options = _parser().parse_args(["limit", "history", "--evse", "CP-01/1", "--since", "12h"])
     assert options.evse == "CP-01/1"
+
+
+def test_a_car_gives_back_until_a_time_or_not_at_all() -> None:
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["session", "discharge", "T"])
+    assert _parser().parse_args(["session", "discharge", "T", "--end"]).end
+    view = SessionNeedsView(
+        "T", "CP-01", 1, ServiceClass.NORMAL, "evse", None, None, None, None, None, 0.0, SIX, "car"
+    )
+    assert "  may give back until 2026-03-01 18:00 UTC (car)" in render(view)

@@ -80,3 +80,22 @@ def test_a_car_that_gives_nothing_is_not_asked_again_in_its_session(play: Any) -
         assert box.drawn_a == 0
 
     play(story, DISCHARGE)
+
+
+def test_it_ends_when_a_circuit_is_shed_and_when_the_meter_is_silent(play: Any) -> None:
+    async def story(wired: Wired, box: GivingBox) -> None:
+        load = wired.site.site.services.load
+        await allow(wired)
+        await asyncio.sleep(30)
+        assert box.given_a >= 8
+        load.shed("test", "main", "emergency stop")
+        await asyncio.sleep(3)
+        assert box.drawn_a == 0
+        load.end_shedding("test")
+        await asyncio.sleep(30)
+        assert box.given_a >= 8
+        await wired.wires.grid.stop()
+        await asyncio.sleep(15)
+        assert box.drawn_a == 0
+
+    play(story, DISCHARGE)
