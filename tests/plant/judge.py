@@ -394,8 +394,8 @@ class PlantJudge:
             "cycles": sum(self.cycles.values()),
             "cycles_max": max(self.cycles.values(), default=0),
             "visits": sum(len(shares) for shares in self._shares.values()),
+            "charging_h": sum(s.seconds for each in self._shares.values() for s in each) / 3600,
             "writes": writes,
-            "writes_per_hour": writes * 60 / scenario.minutes / evses,
             "decreases": sum(station.decreases for station in stations),
             "sample_interval_s": scenario.sample_interval_s,
         }

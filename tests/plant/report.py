@@ -70,7 +70,9 @@ def totals(runs: Sequence[Run]) -> dict[str, Any]:
         ),
         "jain": _spread([run["jain"] for run in runs if run["jain"] is not None]),
         "cycles_per_visit": _spread([run["cycles"] / max(1, run["visits"]) for run in runs]),
-        "writes_per_evse_hour": _spread([run["writes_per_hour"] for run in runs]),
+        "writes_per_session_hour": _spread(
+            [run["writes"] / run["charging_h"] for run in runs if run["charging_h"] > 0.1]
+        ),
         "hours_to_300_writes": _hours_to_budget(runs),
         "writes_that_raise_or_renew": _ratio_of_rest(runs),
     }
@@ -94,9 +96,9 @@ def table(total: Mapping[str, Any]) -> str:
         f"60 s readings {_line(total['delivers_at_60_s'])}",
         f"Jain: {_line(total['jain'])}",
         f"times a car began to draw, per visit: {_line(total['cycles_per_visit'])}",
-        f"profile writes per EVSE and hour: {_line(total['writes_per_evse_hour'])}, of these "
+        f"profile writes per hour of session: {_line(total['writes_per_session_hour'])}, of these "
         f"{total['writes_that_raise_or_renew']} no decreases: {WRITES_MAX} of those take "
-        f"{total['hours_to_300_writes']} h of an EVSE",
+        f"{total['hours_to_300_writes']} h of sessions",
     ]
     lines += [f"  seed {seed}: {fault}" for seed, fault in total["failures"][:40]]
     return "\n".join(lines)
@@ -149,9 +151,9 @@ def _ratio(runs: Iterable[Run], part: str, whole: str) -> str:
 
 
 def _hours_to_budget(runs: Sequence[Run]) -> float | None:
-    """Hours of an EVSE in use until the day's budget is spent; decreases are exempt."""
+    """Hours of sessions at an EVSE until the day's budget is spent; decreases are exempt."""
     counted = sum(run["writes"] - run["decreases"] for run in runs)
-    hours = sum(run["minutes"] / 60 * run["evses"] for run in runs)
+    hours = sum(run["charging_h"] for run in runs)
     return round(WRITES_MAX * hours / counted, 1) if counted else None
 
 

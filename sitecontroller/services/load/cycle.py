@@ -128,12 +128,14 @@ class Cycle:
     def _observe(self, now_s: float) -> list[Order]:
         """Who is connected, plugged and charging; which stations need their fallbacks."""
         orders: list[Order] = []
+        day = self._clock.now().toordinal()
         for station in self._state.topology.stations.values():
             link = self._stations.link(station.station_id)
             if link is not None and self._fallbacks.are_due(link, now_s):
                 orders.append(PushFallbacks(station.station_id))
             for control in self._state.of_station[station.station_id]:
                 key = control.key
+                control.begin_day(day)
                 if link is None and control.online:
                     control.lose_contact(now_s)
                 untouched = control.catching_up and control.exposure.told_fallback
@@ -267,8 +269,8 @@ class Cycle:
         holds = trial is not None or link.holds_leases
         leased = above and link.clock_offset_s is not None and holds
         number = next(self._numbers)
+        control.count_write(lower=change.current_a < control.limit_a(now_s))
         control.send(number, change.current_a, leased=leased, now_s=now_s)
-        control.count_write(self._clock.now().toordinal())
         lease_s = self._settings.lease_s
         if trial is not None:
             trial.number, lease_s = number, trial.lease_s

@@ -139,7 +139,7 @@ class Pass:
             and self.now_s >= control.increased_s + INCREASE_EVERY_S
             and self.now_s >= control.retry_s
             and self.may_raise(demand.key)
-            and (demand.limit_a == 0 or control.writes < WRITES_PER_DAY)
+            and (demand.limit_a == 0 or control.writes_spent < WRITES_PER_DAY)
             and self.sight(demand.circuit_id) is Sight.GOOD
         )
 

@@ -122,6 +122,8 @@ class EvseControl:
     """What it drew last."""
     writes_day: int = 0
     writes: int = 0
+    writes_spent: int = 0
+    """Of that day's budget: decreases are exempt."""
     _looked_at: tuple[Exposure, float] | None = None
     _most_a: float = 0.0
     _told_a: float = 0.0
@@ -449,11 +451,15 @@ class EvseControl:
         self._break_off("the charger lost contact")
         self.exposure = self.exposure.restart(now_s)
 
-    def count_write(self, day: int) -> None:
-        """One profile written to the station's flash."""
+    def begin_day(self, day: int) -> None:
+        """A day has a budget of its own."""
         if day != self.writes_day:
-            self.writes_day, self.writes = day, 0
+            self.writes_day, self.writes, self.writes_spent = day, 0, 0
+
+    def count_write(self, *, lower: bool) -> None:
+        """One profile written to the station's flash."""
         self.writes += 1
+        self.writes_spent += not lower
 
     def _judge(self, draw_a: float, received_s: float, timing: Timing) -> None:
         """S6: more than it was told, once it had time to react."""

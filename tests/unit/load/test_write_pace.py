@@ -1,6 +1,7 @@
 """A station that takes no higher limit for a while (2.1, K01.FR.57), and one that asks itself."""
 
 from sitecontroller.dlm.exposure import Exposure, Sent
+from sitecontroller.services.load.decide import WRITES_PER_DAY
 from sitecontroller.services.load.state import LEASE_UNCERTAINTY_S
 from tests.unit.load.site import car, key, play
 from tests.unit.load.test_safety import both_charge, two_cars
@@ -94,3 +95,37 @@ def test_an_extended_lease_is_never_shortened() -> None:
     assert exposure.extended(400.0) == exposure
     longer = exposure.extended(600.0)
     assert [sent.ends_s for sent in longer.possible] == [600.0, None]
+
+
+def test_a_day_of_writes_used_up_lets_nothing_rise_and_leases_go_on_until_the_next_day() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await both_charge(site)
+            control, station = site.load._controls[key(1)], site.stations["CP-01"]
+            site.leave(key(2))
+            control.writes_spent = WRITES_PER_DAY
+            told_a, sent = site.told_a(1), len(station.limits())
+            await site.advance(200)
+            assert site.told_a(1) == told_a
+            assert len(station.limits()) > sent
+            control.writes_day -= 1
+            await site.advance(60)
+            assert site.told_a(1) > told_a
+
+    play(story())
+
+
+def test_a_decrease_spends_none_of_the_days_writes() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await both_charge(site)
+            control = site.load._controls[key(1)]
+            writes, spent, told_a = control.writes, control.writes_spent, site.told_a(1)
+            site.step_base("main", (20.0, 20.0, 20.0))
+            await site.advance(3)
+            assert site.told_a(1) < told_a
+            assert (control.writes, control.writes_spent) == (writes + 1, spent)
+
+    play(story())
