@@ -1,4 +1,4 @@
-"""The virtual site's own 2.1 station, with a car that offers to give back, at the real controller."""
+"""The virtual site's 2.1 station and a car that offers to give back, at the real controller."""
 
 import asyncio
 from random import Random
