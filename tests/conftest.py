@@ -1,7 +1,8 @@
 """The test run's own rules: property-test profiles, the async runner, and no silent slow tests."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,15 +27,42 @@ def run() -> Callable[..., Any]:
     return run_bounded
 
 
+class WaitsForCpu:
+    """Notes in each report how long the test was ready and others had the CPU (Linux; else 0 s)."""
+
+    def __init__(self) -> None:
+        self._before_s = 0.0
+
+    def pytest_runtest_logstart(self) -> None:
+        self._before_s = self._waited_s()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, Any, Any]:
+        report = yield
+        before_s, self._before_s = self._before_s, self._waited_s()
+        report.waited_s = self._before_s - before_s
+        return report
+
+    def _waited_s(self) -> float:
+        """Since the process began; proc(5), schedstat."""
+        try:
+            _, waited_ns, _ = Path("/proc/self/schedstat").read_text().split()
+        except (OSError, ValueError):
+            return 0.0
+        return int(waited_ns) / 1e9
+
+
 class UnmarkedSlowTests:
-    """Fails a run in which a test without the mark `slow` took more than 10 s."""
+    """Fails a run in which a test without the mark `slow` took more than 10 s, without what it
+    waited for a CPU."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not {"slow", "soak"} & set(report.keywords):
-            self.seconds[report.nodeid] += report.duration
+            waited_s = getattr(report, "waited_s", 0.0)
+            self.seconds[report.nodeid] += report.duration - waited_s
 
     def offenders(self) -> list[str]:
         return [f"{name} {s:.1f} s" for name, s in self.seconds.items() if s > SLOW_S]
@@ -54,6 +82,7 @@ class UnmarkedSlowTests:
 
 def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
+    config.pluginmanager.register(WaitsForCpu())
     if conformance.task():
         config.pluginmanager.register(Recorder())
         if not is_worker:
