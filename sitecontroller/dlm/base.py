@@ -64,12 +64,14 @@ def flow_bounds(
     limit_a: float,
     fresh: bool,
     settled: bool,
+    raised: bool = True,
     least_a: float | None = None,
     gives_a: float = 0.0,
 ) -> tuple[float, float]:
     """Bounds of one EVSE's current per phase it uses.
 
     `settled`: a reading was taken since the reaction time after the last change of its limit.
+    `raised`: the last reading came before it could follow an increase; else nobody draws more now.
     Without a reading nothing is ruled out; a stale one says only that it hardly draws more. Below 0
     is what a car gives back; `least_a` is less than `draw_a` where a reading may mean either. It
     may give back `gives_a` since it was told to, whatever its readings show of that.
@@ -83,7 +85,7 @@ def flow_bounds(
         return min(0.0, lowest_a), min(max(0.0, draw_a), exposure_a)
     if settled:
         return lowest_a, draw_a
-    return min(lowest_a, limit_a), max(draw_a, exposure_a)
+    return min(lowest_a, limit_a), max(draw_a, exposure_a) if raised else draw_a
 
 
 @dataclass(slots=True)

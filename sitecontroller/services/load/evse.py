@@ -350,6 +350,7 @@ class EvseControl:
                 limit_a=limit_a,
                 fresh=fresh,
                 settled=settled,
+                raised=draw is None or draw.received_s < self.increased_s + timing.reaction_s,
                 gives_a=self.gives_a,
             )
             if draw is not None and now_s - draw.received_s < ALIGNED_AFTER_S:

@@ -96,3 +96,10 @@ def test_the_worst_of_this_hour_on_earlier_days_is_remembered() -> None:
     for day in range(3, 12):
         worst.note(day, 8, (1.0, 1.0, 1.0))
     assert worst.worst_a(8) == (1, 1, 1)
+
+
+def test_a_car_that_was_told_less_draws_no_more_than_its_last_reading_showed() -> None:
+    """Else what the building takes more would hide behind it, up to its old limit."""
+    known = {"exposure_a": 20.0, "limit_a": 18.0, "fresh": True, "settled": False}
+    assert flow_bounds(14.7, **known, raised=False) == (14.7, 14.7)
+    assert flow_bounds(14.7, **known, raised=True) == (14.7, 20.0)
