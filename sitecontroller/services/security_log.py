@@ -95,7 +95,8 @@ class SecurityLog:
             )
 
     async def page(self, query: SecurityEventsQuery) -> Page[SecurityEvent]:
-        """Newest first."""
+        """Newest first, what was noted a moment ago among them."""
+        await self._store_noted()
         return await self._shelf.page(query.limit, query.cursor, query.station_id)
 
     def _counted(
@@ -152,14 +153,17 @@ class SecurityLog:
         """Store what was noted, at once; a flood of the same costs one commit a second."""
         try:
             while self._unsaved:
-                unsaved, self._unsaved = self._unsaved, {}
-                for event in unsaved.values():
-                    await self._store(event)
+                await self._store_noted()
                 await asyncio.sleep(FLUSH_EVERY_S)
         except StoreUnavailable as error:
             log.error("security events: not stored: %s", error)
         finally:
             self._flushing = False
+
+    async def _store_noted(self) -> None:
+        unsaved, self._unsaved = self._unsaved, {}
+        for event in unsaved.values():
+            await self._store(event)
 
 
 _REFUSALS = {

@@ -92,6 +92,10 @@ class _Asked:
     async def _get(self, path: str) -> dict[str, Any]:
         """What is there; nothing where it isn't, or where that was a fault."""
         reply = await self.client.get(path)
+        if reply.status_code == 200 and path.endswith(".pdf"):
+            if not reply.content.startswith(b"%PDF"):
+                self.faults.append(f"{path}: no PDF: {reply.text[:500]}")
+            return {}
         try:
             answer: dict[str, Any] = orjson.loads(reply.content)
         except orjson.JSONDecodeError:

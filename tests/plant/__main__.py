@@ -6,6 +6,7 @@ fails. `--only` plays one seed and prints its row.
 
 import argparse
 import json
+import logging
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -31,7 +32,8 @@ def main() -> int:
     seeds = range(options.seed, options.seed + options.scenarios)
     began_s = told_s = time.monotonic()
     rows = []
-    with ProcessPoolExecutor(options.processes, max_tasks_per_child=400) as pool:
+    quiet = partial(logging.disable, logging.CRITICAL)
+    with ProcessPoolExecutor(options.processes, initializer=quiet, max_tasks_per_child=400) as pool:
         for row in pool.map(partial(run, minutes=options.minutes), seeds, chunksize=CHUNK):
             rows.append(row)
             for fault in islice(faults(row), 1):

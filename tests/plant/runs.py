@@ -1,6 +1,5 @@
 """Scenarios played by their seeds, some twice: as they are, and with nothing going wrong."""
 
-import logging
 from typing import Any
 
 from sitecontroller.simulation.virtual_time import VirtualLoop
@@ -16,7 +15,6 @@ REAL_S_MAX = 600.0
 
 def run(seed: int, minutes: int | None = None, *, twin: bool | None = None) -> dict[str, Any]:
     """The figures of one seed. `delivers`: its energy by that of its twin, where it has one."""
-    logging.disable(logging.CRITICAL)
     made = scenario(seed, minutes)
     figures = play_scenario(made)
     if twin is None:

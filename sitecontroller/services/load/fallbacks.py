@@ -128,13 +128,17 @@ def may_start(
 def read_back(control: EvseControl, scheduled: ScheduledLimit, asked_s: float) -> None:
     """Take a composite schedule as evidence of what is in force.
 
-    Only of a model and firmware whose schedules were true in the limit test, for some tell what
-    they were told. It lowers an exposure, never raises it; of an EVSE without a session only what
-    is no more than its fallback counts, because some stations then name their maximum.
+    While a car charges only of a model and firmware whose schedules were true in the limit test,
+    for some tell what they were told. It lowers an exposure, never raises it. Of an EVSE without a
+    session, of which no meter can tell anything, it proves the fallback and no more: some stations
+    then name their maximum.
     """
     current_a = scheduled.current_a
-    if current_a is None or not scheduled.proven or current_a > control.exposure.most_a(asked_s):
+    if current_a is None or current_a > control.exposure.most_a(asked_s):
         return
-    if control.transaction is None and current_a > control.evse.fallback_a:
+    if control.transaction is None:
+        if current_a > control.evse.fallback_a:
+            return
+    elif not scheduled.proven:
         return
     control.exposure = control.exposure.scheduled(current_a, asked_s)

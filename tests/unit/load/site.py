@@ -88,6 +88,8 @@ class Behaviour:
     obeys: bool = True
     """False: accepts everything and changes nothing."""
     tells_composite: bool = True
+    schedules_proven: bool = True
+    """Its model's composite schedules were true in the limit test."""
     stops: bool = True
     """False: goes on charging when told to stop."""
     meters: bool = True
@@ -181,7 +183,7 @@ class FakeStation:
         evse = self.site.topology.evse(EvseKey(self.station_id, evse_id))
         assert evse is not None
         offer_a = self.profiles[evse_id].offer_a(evse.current_a_max, self.site.now_s)
-        return ScheduledLimit(offer_a, None, {}, proven=True)
+        return ScheduledLimit(offer_a, None, {}, proven=self.behaviour.schedules_proven)
 
     async def trigger(self, message: str, evse_id: int | None) -> CallAnswer:
         await self._call("trigger", (message, evse_id))

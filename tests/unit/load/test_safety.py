@@ -474,6 +474,27 @@ def test_a_composite_schedule_is_evidence_where_readings_are_missing() -> None:
     play(story())
 
 
+def test_schedules_of_a_model_that_was_never_tested_prove_a_fallback_but_no_limit() -> None:
+    async def story() -> None:
+        untested = Behaviour(meters=False, schedules_proven=False)
+        site = two_cars(fallback_a=6.0, behaviour={"CP-01": untested})
+        async with site:
+            await site.settle()
+            site.plug(key(1), car())
+            await site.advance(2)
+            assert site.exposure_a(1) == 6
+            site.charge(key(2), car())
+            site.begin(key(1))
+            await site.advance(90)
+            before_a = site.exposure_a(1)
+            site.step_base("main", (15.0, 15.0, 15.0))
+            await site.advance(20)
+            assert site.told_a(1) < before_a - 1
+            assert site.exposure_a(1) == before_a
+
+    play(story())
+
+
 def test_a_station_that_answers_nothing_holds_up_nobody() -> None:
     async def story() -> None:
         site = two_cars(behaviour={"CP-01": Behaviour(answers=False)}, earlier_leases_s=0.0)
