@@ -85,10 +85,15 @@ class UnitOfWork(Protocol):
     ) -> Sequence[Transaction]:
         """All that ever had this id at this station, newest first."""
 
-    def recent_transactions(
-        self, station_id: str, evse_id: int | None, since: datetime
+    def transactions_begun_at(
+        self, station_id: str, evse_id: int | None, at: datetime
     ) -> Sequence[Transaction]:
-        """Started at or after `since`, newest first, any state."""
+        """Started at this very instant, newest first, any state."""
+
+    def last_transaction(
+        self, station_id: str, evse_id: int, since: datetime
+    ) -> Transaction | None:
+        """The one that started last, at or after `since`, any state."""
 
     def next_station_transaction_id(self) -> int:
         """For 1.6: unique per site, 1 … 2^31−1, never given twice, not even after a restore."""

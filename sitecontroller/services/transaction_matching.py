@@ -76,10 +76,10 @@ def meant_by_update(tx: UnitOfWork, report: TransactionUpdated) -> Transaction |
         if at >= known.started_at - SLACK:
             return known
     since = report.received_at - RESENT_WITHIN
-    for known in tx.recent_transactions(report.station_id, report.evse_id, since)[:1]:
-        if _still_concerns(known, report) and at >= known.started_at - SLACK:
-            return known
-    return None
+    last = tx.last_transaction(report.station_id, report.evse_id, since)
+    if last is None or at < last.started_at - SLACK or not _still_concerns(last, report):
+        return None
+    return last
 
 
 def meant_by_end(tx: UnitOfWork, report: TransactionEnded, evse_count: int) -> Match | None:
@@ -157,13 +157,12 @@ def same_token_as(known: Transaction, id_token: IdToken | None) -> bool:
 
 
 def _started_before_16(tx: UnitOfWork, report: TransactionStarted) -> Transaction | None:
-    since = report.received_at - RESENT_WITHIN
-    for known in tx.recent_transactions(report.station_id, report.evse_id, since):
+    """The start that a 1.6 station sends again names the same instant, meter and card."""
+    if _is_unreadable(report) or report.time.at < report.received_at - RESENT_WITHIN:
+        return None
+    for known in tx.transactions_begun_at(report.station_id, report.evse_id, report.time.at):
         same_meter = report.meter_start_wh in (None, known.meter_start_wh)
-        if not (same_meter and same_token_as(known, report.id_token)):
-            continue
-        same_time = not _is_unreadable(report) and known.started_at == report.time.at
-        if same_time and not _stood_still(known, report):
+        if same_meter and same_token_as(known, report.id_token) and not _stood_still(known, report):
             return known
     return None
 

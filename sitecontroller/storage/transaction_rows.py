@@ -68,8 +68,12 @@ _BY_STATION_ID = _where(
     == parameter("station_transaction_id", _columns.station_transaction_id),
     order=_NEWEST_FIRST,
 )
-_RECENT_AT_STATION = _where(_AT_STATION, _SINCE, order=_NEWEST_FIRST)
-_RECENT_AT_EVSE = _where(_AT_STATION, _SINCE, _AT_EVSE, order=_NEWEST_FIRST)
+_BEGUN_THEN = _columns.started_at == parameter("at", _columns.started_at)
+_BEGUN_AT_STATION = _where(_AT_STATION, _BEGUN_THEN, order=_NEWEST_FIRST)
+_BEGUN_AT_EVSE = _where(_AT_STATION, _BEGUN_THEN, _AT_EVSE, order=_NEWEST_FIRST)
+_LAST_AT_EVSE = Statement(
+    select(table).where(_AT_STATION, _SINCE, _AT_EVSE).order_by(*_NEWEST_FIRST).limit(1)
+)
 _PAGE = _page()
 _PAGE_OPEN = _page(ACTIVE)
 _PAGE_ENDED = _page(_columns.state == TransactionState.ENDED)
@@ -154,13 +158,20 @@ class TransactionRows:
         asked: Row = {"station_id": station_id, "station_transaction_id": station_transaction_id}
         return self._all(_BY_STATION_ID, asked)
 
-    def recent_transactions(
-        self, station_id: str, evse_id: int | None, since: datetime
+    def transactions_begun_at(
+        self, station_id: str, evse_id: int | None, at: datetime
     ) -> Sequence[Transaction]:
-        """Started at or after `since`, newest first, any state."""
-        statement = _RECENT_AT_STATION if evse_id is None else _RECENT_AT_EVSE
-        asked: Row = {"station_id": station_id, "evse_id": evse_id, "since": since}
+        """Started at this very instant, newest first, any state."""
+        statement = _BEGUN_AT_STATION if evse_id is None else _BEGUN_AT_EVSE
+        asked: Row = {"station_id": station_id, "evse_id": evse_id, "at": at}
         return self._all(statement, asked)
+
+    def last_transaction(
+        self, station_id: str, evse_id: int, since: datetime
+    ) -> Transaction | None:
+        """The one that started last, at or after `since`, any state."""
+        asked: Row = {"station_id": station_id, "evse_id": evse_id, "since": since}
+        return next(iter(self._all(_LAST_AT_EVSE, asked)), None)
 
     def recent_cards(self, station_id: str, since: datetime, limit: int) -> Sequence[str]:
         """Folded numbers of cards that began transactions there since then, the last one first."""

@@ -256,8 +256,13 @@ def test_open_transactions_come_oldest_first_by_station_and_evse(tx: UnitOfWork)
     assert [t.key for t in tx.open_transactions()] == ["B", "C", "A"]
     assert [t.key for t in tx.open_transactions("CP-01")] == ["B", "A"]
     assert [t.key for t in tx.open_transactions("CP-01", 1)] == ["A"]
-    assert [t.key for t in tx.recent_transactions("CP-01", None, NOON)] == ["A", "D", "B"]
-    assert [t.key for t in tx.recent_transactions("CP-01", 1, later)] == ["A"]
+    last = tx.last_transaction("CP-01", 1, later)
+    assert last is not None
+    assert last.key == "A"
+    assert tx.last_transaction("CP-01", 1, last.started_at + timedelta(seconds=1)) is None
+    begun_then = tx.transactions_begun_at("CP-01", None, last.started_at)
+    assert [t.key for t in begun_then] == ["A"]
+    assert not tx.transactions_begun_at("CP-01", 2, last.started_at)
 
 
 def test_active_count_knows_a_card_in_any_spelling(tx: UnitOfWork) -> None:
