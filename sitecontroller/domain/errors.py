@@ -145,8 +145,15 @@ class MeterFault(OperatingError):
 
     code = "meter-fault"
 
-    def __init__(self, detail: str, *, since_s: float | None = None) -> None:
-        super().__init__(detail)
+    def __init__(
+        self,
+        detail: str,
+        *,
+        remedy: str = "",
+        errors: tuple[FieldError, ...] = (),
+        since_s: float | None = None,
+    ) -> None:
+        super().__init__(detail, remedy=remedy, errors=errors)
         self.since_s = since_s
 
 

@@ -30,8 +30,9 @@ def test_a_car_gives_back_what_the_building_takes_above_the_target(play: Any) ->
     async def story(wired: Wired, box: GivingBox) -> None:
         await allow(wired)
         await next_window()
-        assert await mean_w(wired, box, PERIOD_S - 2) <= TARGET_W
-        assert box.given_a >= 8
+        mean = await mean_w(wired, box, PERIOD_S - 2)
+        assert 0.9 * TARGET_W <= mean <= TARGET_W
+        assert box.given_a >= 6
         assert "discharges" in wired.reason()
         assert wired.reason().endswith("A: peak demand")
         view = wired.site.site.services.load.limit_view(EvseKey("CP-01", 1))
