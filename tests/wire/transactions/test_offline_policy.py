@@ -5,6 +5,7 @@ import pytest
 from sitecontroller.config import parse_config
 from sitecontroller.domain.errors import ConfigurationError
 from sitecontroller.domain.transaction import TransactionFlag
+from sitecontroller.simulation.virtual_time import VirtualLoop, virtual_clock
 from tests.support import eventually
 from tests.wire.site import boot16, boot201, running_site, site_config
 from tests.wire.transactions.scenes import meter, start, stop
@@ -25,7 +26,10 @@ def opposite(values: tuple[str, ...]) -> list[str]:
 @pytest.mark.parametrize(("policy", "told"), POLICIES, ids=["default", "free", "fast"])
 def test_a_16_station_is_told_the_sites_policy(run, tmp_path, policy, told):
     async def play():
-        async with running_site(tmp_path, offline=policy) as site, site.charger() as charger:
+        async with (
+            running_site(tmp_path, clock=virtual_clock(), offline=policy) as site,
+            site.charger() as charger,
+        ):
             known = dict(zip(KEYS_16, opposite(told), strict=True))
             rows = [{"key": key, "readonly": False, "value": known[key]} for key in known]
             charger.answers["GetConfiguration"] = lambda _: {"configurationKey": rows}
@@ -33,7 +37,7 @@ def test_a_16_station_is_told_the_sites_policy(run, tmp_path, policy, told):
             await eventually(lambda: all(_written(charger, key) for key in KEYS_16))
             assert tuple(_written(charger, key)[-1] for key in KEYS_16) == told
 
-    run(play())
+    run(play(), loop_factory=VirtualLoop)
 
 
 def _written(charger, key: str) -> list[str]:
@@ -46,7 +50,7 @@ def _written(charger, key: str) -> list[str]:
 def test_a_201_station_is_told_the_sites_policy(run, tmp_path, policy, told):
     async def play():
         async with (
-            running_site(tmp_path, offline=policy) as site,
+            running_site(tmp_path, clock=virtual_clock(), offline=policy) as site,
             site.charger(version="2.0.1") as charger,
         ):
             known = dict(zip(NAMES_2X, opposite(told), strict=True))
@@ -65,7 +69,7 @@ def test_a_201_station_is_told_the_sites_policy(run, tmp_path, policy, told):
             await eventually(lambda: all(_set(charger, name) for name in NAMES_2X), within_s=15)
             assert tuple(_set(charger, name)[-1] for name in NAMES_2X) == told
 
-    run(play())
+    run(play(), loop_factory=VirtualLoop)
 
 
 def _set(charger, name: str) -> list[str]:
