@@ -40,8 +40,8 @@ class EvseActivity(StrEnum):
 class LimitView:
     """What an EVSE may draw per phase now and why.
 
-    `bound_by` is the id of the circuit or group (or "station", "fallback", "meter", "pause") that
-    sets it; `reason` says it in words: "11 A: Feeder B, L2".
+    `bound_by` is the id of the circuit or group (or "station", "fallback", "meter", "pause",
+    "plan", "emergency", "discharge") that sets it; `reason` says it in words: "11 A: Feeder B, L2".
     """
 
     current_a: float

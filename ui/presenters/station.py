@@ -166,6 +166,9 @@ def limit_chain(evse: EvseView, picture: Picture) -> tuple[ChainLink, ...]:
             "fallback": translate("Station", "The charger's safe limit"),
             "meter": translate("Station", "A silent meter"),
             "pause": translate("Station", "Its turn comes later"),
+            "plan": translate("Station", "The plan"),
+            "discharge": translate("Station", "It gives back at peak demand"),
+            "emergency": translate("Station", "The emergency stop"),
         }
         name = names.get(bound_by, translate("Station", "Another limit"))
         chain.append(
