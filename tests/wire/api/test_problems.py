@@ -184,6 +184,7 @@ WRITES = [
 ]
 
 
+@pytest.mark.slow
 @given(
     operation=st.sampled_from(WRITES),
     body=st.dictionaries(st.sampled_from(FIELDS), JSON) | JSON,
@@ -205,6 +206,7 @@ def test_no_body_whatever_makes_a_fault_of_ours(operation, body, raw):
         assert_problem(answer, answer.status_code, answer.json()["code"])
 
 
+@pytest.mark.slow
 @given(
     name=st.sampled_from(["stations", "circuits", "transactions", "alarms", "journal", "tokens"]),
     parameters=st.dictionaries(
@@ -224,6 +226,7 @@ def test_no_query_whatever_makes_a_fault_of_ours(name, parameters):
     assert answer.status_code in (200, 422)
 
 
+@pytest.mark.slow
 @given(path=st.text(max_size=30))
 def test_no_path_whatever_makes_a_fault_of_ours(path):
     async def request():

@@ -3,6 +3,7 @@
 import asyncio
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def test_mending_is_total_and_settles(version, data):
     assert again.payload == once.payload
 
 
+@pytest.mark.slow
 def test_no_frame_ends_a_session(run):
     """One socket takes them all: what hypothesis draws is sent, then a heartbeat must come back."""
 
