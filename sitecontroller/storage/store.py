@@ -33,7 +33,7 @@ QUEUE_MAX = 10_000
 """Units that may wait; more are refused: the station sends again."""
 READS_MAX = 1_000
 UPKEEP_FIRST_S = 60.0
-"""After this the reserve is filled and, if one is due, a backup made; then every period."""
+"""After this the reserve is filled and, if one is due, a backup made; then a period after each."""
 UPKEEP_PERIOD_S = 3600.0
 BACKUP_PERIOD = timedelta(hours=6)
 
@@ -181,7 +181,7 @@ class Store:
         self._reader = await self._in(self._reader_thread, lambda: Reader(self._path))
         if self.start.check_due:
             self._aside(self._check())
-        self._next_upkeep = self._loop.call_later(UPKEEP_FIRST_S, self._begin_upkeep)
+        self._plan_upkeep(UPKEEP_FIRST_S)
 
     def _next(self) -> None:
         """Hand the next batch to the writer, or rest."""
@@ -278,9 +278,16 @@ class Store:
         with closing(connect(self._path, read_only=True)) as connection:
             return backup.faults_in(connection, self._stopping.is_set)
 
-    def _begin_upkeep(self) -> None:
-        self._next_upkeep = self._loop.call_later(UPKEEP_PERIOD_S, self._begin_upkeep)
-        self._aside(self._keep_up())
+    def _plan_upkeep(self, after_s: float) -> None:
+        self._next_upkeep = self._loop.call_later(after_s, lambda: self._aside(self._upkeep()))
+
+    async def _upkeep(self) -> None:
+        """One at a time: two at once would both find the same backup due."""
+        try:
+            await self._keep_up()
+        finally:
+            if not self._closing:
+                self._plan_upkeep(UPKEEP_PERIOD_S)
 
     async def _keep_up(self) -> None:
         await self._in(self._backup_thread, self._reserve.fill)

@@ -316,7 +316,7 @@ def test_upkeep_makes_a_backup_when_one_is_due(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sitecontroller.storage.store.UPKEEP_FIRST_S", 0.0)
-    monkeypatch.setattr("sitecontroller.storage.store.UPKEEP_PERIOD_S", 0.01)
+    monkeypatch.setattr("sitecontroller.storage.store.UPKEEP_PERIOD_S", 0.0)
     path = tmp_path / "site.db"
 
     async def scenario() -> None:
