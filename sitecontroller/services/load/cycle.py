@@ -27,6 +27,7 @@ from sitecontroller.services.load.decide import RESERVE_A, Change, Pass, would_r
 from sitecontroller.services.load.discharge import discharges_of
 from sitecontroller.services.load.evse import EvseControl
 from sitecontroller.services.load.fallbacks import Fallbacks, may_start
+from sitecontroller.services.load.flows import flows_of
 from sitecontroller.services.load.obedience import tell_obedience, watch
 from sitecontroller.services.load.orders import (
     ClearLimit,
@@ -169,7 +170,7 @@ class Cycle:
         """What the circuits carry besides EVSEs."""
         flows: dict[str, list[Flows]] = defaultdict(list)
         for control in self._controls.values():
-            flow = control.flow(now_s, self._state.timing)
+            flow = flows_of(control, now_s, self._state.timing)
             for circuit in self._circuits.up(control.evse.circuit_id):
                 flows[circuit.circuit.circuit_id].append(flow)
         self._limits.hold(now_s)

@@ -9,7 +9,6 @@ from datetime import timedelta
 from enum import IntEnum
 
 from sitecontroller.dlm.admission import up_to_step
-from sitecontroller.dlm.base import NO_FLOW, NO_FLOWS, Flow, Flows, flow_bounds
 from sitecontroller.dlm.exposure import EVIDENCE_TOLERANCE_A, NOT_SENT, Exposure, Sent
 from sitecontroller.dlm.phases import PhasesInUse
 from sitecontroller.dlm.snapshot import Demand
@@ -28,10 +27,6 @@ ASK_EVERY_S = 10.0
 ASKS_MAX = 6
 ASK_SELDOM_S = 60.0
 """After so many questions without a reading in answer."""
-ALIGNED_AFTER_S = 3.0
-"""For so long after a reading the meter may still show what was before it."""
-FALL_GRACE_S = 3.0
-"""The reading that shows whether a car followed may take so long after the reaction time."""
 TOLD_LATE = timedelta(seconds=60)
 """A session told of so long after it began comes from a station's queue."""
 CATCH_UP_S = 15.0
@@ -118,8 +113,8 @@ class EvseControl:
     obedience_since_s: float = 0.0
     ended_s: float | None = None
     """When the last session here ended."""
-    _left: GridCurrent = UNKNOWN_CURRENT
-    """What it drew last."""
+    left: GridCurrent = UNKNOWN_CURRENT
+    """What that one drew last."""
     writes_day: int = 0
     writes: int = 0
     writes_spent: int = 0
@@ -152,7 +147,7 @@ class EvseControl:
         if (before.key if before else None) != (transaction.key if transaction else None):
             if before is not None:
                 ended, self.ended_s = True, now_s
-                self._left = self.draw.grid if self.draw is not None else UNKNOWN_CURRENT
+                self.left = self.draw.grid if self.draw is not None else UNKNOWN_CURRENT
                 self.exposure = self.exposure.scaled(self._on_one_phase, self.evse.current_a_max)
             self._forget_car()
             self.transaction_since_s = now_s
@@ -329,50 +324,6 @@ class EvseControl:
     def _on_one_phase(self) -> int:
         """How many times a limit in watts the next car may draw, if it uses a single phase."""
         return self.sent_phase_count or 1 if self._in_watts else 1
-
-    def flow(self, now_s: float, timing: Timing) -> Flows:
-        """What it does to each site phase now."""
-        draw, exposure_a = self.draw, self.exposure_a(now_s)
-        if self.transaction is None and (self.online or draw is None):
-            return self._leaving(now_s, timing, exposure_a)
-        limit_a, in_use = self.limit_a(now_s), self.phases.phases
-        told_a = limit_a if self.steerable else exposure_a
-        fresh = self.is_fresh(now_s, timing)
-        settled = draw is not None and draw.received_s >= self.changed_s + timing.reaction_s
-        may_fall = now_s < self.changed_s + timing.reaction_s + FALL_GRACE_S
-        flows = [NO_FLOW, NO_FLOW, NO_FLOW]
-        for phase in in_use:
-            drawn_a = draw.grid.current_a[phase] if draw is not None else None
-            low_a, high_a = flow_bounds(
-                drawn_a,
-                least_a=draw.grid.least_a[phase] if draw is not None else None,
-                exposure_a=exposure_a,
-                limit_a=limit_a,
-                fresh=fresh,
-                settled=settled,
-                raised=draw is None or draw.received_s < self.increased_s + timing.reaction_s,
-                gives_a=self.gives_a,
-            )
-            if draw is not None and now_s - draw.received_s < ALIGNED_AFTER_S:
-                before_a, least_a = draw.before.current_a[phase], draw.before.least_a[phase]
-                if before_a is not None and least_a is not None:
-                    low_a, high_a = min(low_a, least_a), max(high_a, before_a)
-            falling_a = max(0.0, (drawn_a or 0.0) - told_a) if may_fall else 0.0
-            flows[phase] = Flow(low_a, high_a, told_a, falling_a)
-        return flows[0], flows[1], flows[2]
-
-    def _leaving(self, now_s: float, timing: Timing, exposure_a: float) -> Flows:
-        """Just after a session its current may still be in the meter's last sample."""
-        recent = self.ended_s is not None and now_s - self.ended_s <= timing.reaction_s
-        if not recent and exposure_a == 0:
-            return NO_FLOWS
-        flows = [NO_FLOW, NO_FLOW, NO_FLOW]
-        for phase in self.evse.phase_map.site_phases:
-            left_a = max(0.0, self._left.current_a[phase] or 0.0) if recent else 0.0
-            least_a = min(0.0, self._left.least_a[phase] or 0.0) if recent else 0.0
-            if left_a or least_a or exposure_a:
-                flows[phase] = Flow(least_a, left_a, exposure_a, left_a)
-        return flows[0], flows[1], flows[2]
 
     def is_fresh(self, now_s: float, timing: Timing) -> bool:
         """Whether its last reading still says what it draws."""

@@ -22,6 +22,7 @@ from sitecontroller.services.load.circuits import (
     Sight,
 )
 from sitecontroller.services.load.evse import Timing
+from sitecontroller.services.load.flows import flows_of
 from sitecontroller.services.load.limits import GroupControl
 from sitecontroller.services.load.takers import (
     charging,
@@ -96,7 +97,7 @@ class PvSurplus:
         volts = voltages(self._circuit.measured.reading)
         low_w = high_w = 0.0
         for control in self._group.members:
-            for phase, flow in enumerate(control.flow(now_s, self._timing)):
+            for phase, flow in enumerate(flows_of(control, now_s, self._timing)):
                 low_w += flow.low_a * volts[phase]
                 high_w += flow.high_a * volts[phase]
         return available_w(

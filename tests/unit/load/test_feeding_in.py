@@ -15,6 +15,7 @@ from sitecontroller.domain.topology import NOMINAL_V, Evse, PhaseMap, Supply
 from sitecontroller.domain.transaction import Transaction, TransactionState
 from sitecontroller.services.load.draw import GridCurrent, grid_current
 from sitecontroller.services.load.evse import EvseControl, Timing
+from sitecontroller.services.load.flows import flows_of
 
 AT = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 EVSE = Evse("CP-1", 1, "main", phase_map=PhaseMap.parse("L1L2L3"), fallback_a=6.0)
@@ -54,7 +55,7 @@ class Bay:
         self.now_s += 10
         assert self.control.measure(told, self.now_s, TIMING)
         self.now_s += 5
-        flows = self.control.flow(self.now_s, TIMING)
+        flows = flows_of(self.control, self.now_s, TIMING)
         self.base.update((building_a + car_a,) * 3, flows, CAP_A, self.now_s)
         return self.estimate_a
 
@@ -133,7 +134,7 @@ def test_what_was_given_back_last_may_still_be_in_the_meter_when_a_session_has_e
     bay = Bay()
     bay.step(60.0, -20.0, reading(-20.0, feeds_in=True))
     bay.control.observe(None, online=True, plugged=True, now_s=bay.now_s)
-    (flow, *_) = bay.control.flow(bay.now_s, TIMING)
+    (flow, *_) = flows_of(bay.control, bay.now_s, TIMING)
     assert (flow.low_a, flow.high_a, flow.falling_a) == (-20.0, 0.0, 0.0)
 
 

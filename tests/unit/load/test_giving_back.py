@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sitecontroller.services.load.flows import flows_of
 from tests.unit.load.test_feeding_in import EVSE, TIMING, Bay, reading
 
 BUILDING_A = 60.0
@@ -18,7 +19,7 @@ def test_no_room_comes_of_what_a_car_was_told_to_give(
     bay = Bay()
     bay.step(BUILDING_A, 0.0, reading(0.0, feeds_in=True))
     bay.control.gives_a, bay.control.changed_s = told_a, bay.now_s
-    flows = bay.control.flow(bay.now_s, TIMING)
+    flows = flows_of(bay.control, bay.now_s, TIMING)
     bay.base.update((BUILDING_A - told_a,) * 3, flows, (1000.0,) * 3, bay.now_s)
     assert bay.estimate_a == pytest.approx(BUILDING_A)
     for _ in range(6):
