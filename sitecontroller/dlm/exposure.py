@@ -64,6 +64,20 @@ class Exposure:
         """What the station was last told, or its fallback where that has run out."""
         return self._holds_a(self.possible[-1], now_s) if self.possible else self.fallback_a
 
+    def least_a(self, now_s: float) -> float:
+        """The least that may be in force: of what the station took last, and all sent since."""
+        return min((self._holds_a(s, now_s) for s in self._since_taken), default=self.fallback_a)
+
+    @property
+    def known_s(self) -> float:
+        """Since when nothing further may have come into force."""
+        return max((sent.sent_s for sent in self._since_taken), default=float("-inf"))
+
+    @property
+    def _since_taken(self) -> tuple[Sent, ...]:
+        told = (n for n, s in enumerate(self.possible) if s.taken and s.number != NOT_SENT)
+        return self.possible[max(told, default=0) :]
+
     @property
     def told_fallback(self) -> bool:
         """Nothing but the fallback can be in force, or the station took it last: telling it again

@@ -214,6 +214,7 @@ class Cycle:
             self._circuits.sight,
             self._may_raise,
             self._settings.lease_s,
+            self._state.timing,
             now_s,
         )
         changes = decisions.changes()

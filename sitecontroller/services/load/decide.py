@@ -1,8 +1,9 @@
 """From what each EVSE should have to what it is told now.
 
 Decreases go out at once and in full. An increase goes out only while base load + exposure stays
-within every circuit on its way, at the pace of the ramp, and not while a meter there is late.
-Leases are renewed at half their time.
+within every circuit on its way, at the pace of the ramp, and not while a meter there is late. A
+station may hold less than it counts with: what seems a decrease, or a repetition, but may raise it
+must fit as well. Leases are renewed at half their time.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from sitecontroller.dlm.snapshot import Demand, Snapshot
 from sitecontroller.dlm.stability import DEAD_BAND_A, INCREASE_EVERY_S, raised_limit_a
 from sitecontroller.domain.topology import PHASES, EvseKey
 from sitecontroller.services.load.circuits import Sight
-from sitecontroller.services.load.evse import EvseControl
+from sitecontroller.services.load.evse import EvseControl, Timing
 
 WRITES_PER_DAY = 300
 """Profiles written to one EVSE's flash; once they are used up its limit no longer rises."""
@@ -45,16 +46,18 @@ class Pass:
     may_raise: Callable[[EvseKey], bool]
     """Whether the station takes a higher limit now."""
     lease_s: int
+    timing: Timing
     now_s: float
 
     def changes(self) -> list[Change]:
         """Decreases first, then increases, then renewals; one per EVSE at most."""
         demands = [demand for demand in self.snapshot.demands if demand.key in self.targets]
-        changes = {change.key: change for change in self._decreases(demands)}
+        beside = self._beside_all()
+        changes = {change.key: change for change in self._decreases(demands, beside)}
         rest = [demand for demand in demands if demand.key not in changes]
-        changes |= {change.key: change for change in self._increases(rest)}
+        changes |= {change.key: change for change in self._increases(rest, beside)}
         changes |= {
-            demand.key: Change(demand.key, demand.limit_a)
+            demand.key: Change(demand.key, self._safe_a(demand, demand.limit_a, beside))
             for demand in rest
             if demand.key not in changes and self._must_repeat(demand)
         }
@@ -65,7 +68,26 @@ class Pass:
         }
         return list(changes.values())
 
-    def _decreases(self, demands: Sequence[Demand]) -> Iterable[Change]:
+    def _beside_all(self) -> Room:
+        """What is left beside all that may flow."""
+        room = Room(self.snapshot)
+        for demand in self.snapshot.demands:
+            for entry in room.entries(demand):
+                room.free_a[entry] -= demand.exposure_a
+        return room
+
+    def _safe_a(self, demand: Demand, current_a: float, beside: Room) -> float:
+        """As much of it as surely is no increase, or fits whatever the others do; else nothing."""
+        least_a = self.controls[demand.key].least_a(self.now_s, self.timing)
+        if current_a <= least_a + EPSILON_A:
+            return current_a
+        free_a = min(beside.free_a[entry] for entry in beside.entries(demand)) + demand.exposure_a
+        if current_a <= free_a + EPSILON_A:
+            return current_a
+        safe_a = on_step(max(least_a, free_a), demand.step_a)
+        return safe_a if safe_a >= demand.current_a_min - EPSILON_A else 0.0
+
+    def _decreases(self, demands: Sequence[Demand], beside: Room) -> Iterable[Change]:
         overdrawn = self._overdrawn()
         room = Room(self.snapshot)
         awaited = self._awaited(room, demands)
@@ -76,7 +98,7 @@ class Pass:
                 continue
             urgent = any(e in overdrawn or e in awaited for e in room.entries(demand))
             if urgent or target_a == 0 or lower_a >= DEAD_BAND_A - EPSILON_A:
-                yield Change(demand.key, target_a)
+                yield Change(demand.key, self._safe_a(demand, target_a, beside))
 
     def _awaited(self, room: Room, demands: Iterable[Demand]) -> set[int]:
         """Where someone waits for its minimum: what others hold above their share, however little,
@@ -107,11 +129,7 @@ class Pass:
             if free_a < (-RESERVE_A if entry < reserved else -EPSILON_A)
         }
 
-    def _increases(self, demands: Iterable[Demand]) -> Iterable[Change]:
-        room = Room(self.snapshot)
-        for demand in self.snapshot.demands:
-            for entry in room.entries(demand):
-                room.free_a[entry] -= demand.exposure_a
+    def _increases(self, demands: Iterable[Demand], room: Room) -> Iterable[Change]:
         for demand in sorted(demands, key=_poorest_first):
             target_a = self.targets[demand.key].current_a
             if target_a <= demand.limit_a + EPSILON_A or not self._may_rise(demand):

@@ -213,6 +213,18 @@ class EvseControl:
         self._look(now_s)
         return self._told_a
 
+    def least_a(self, now_s: float, timing: Timing) -> float:
+        """What surely holds there: an order above it may raise what it draws.
+
+        It is no less than what it is seen to draw. Its fallback counts as the configured one, also
+        while nobody knows whether it has that.
+        """
+        exposure = self.exposure.with_fallback(self.evse.fallback_a)
+        least_a, draw = exposure.least_a(now_s), self.draw
+        if draw is None or draw.received_s < exposure.known_s or not self.is_fresh(now_s, timing):
+            return least_a
+        return max(least_a, draw.most_a or 0.0)
+
     def _look(self, now_s: float) -> None:
         looked_at = self._looked_at
         exposure = self.exposure

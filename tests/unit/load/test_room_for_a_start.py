@@ -5,10 +5,11 @@ from sitecontroller.dlm.limits import Limit
 from sitecontroller.dlm.snapshot import CircuitState, Demand, Snapshot
 from sitecontroller.services.load.circuits import Sight
 from sitecontroller.services.load.decide import Pass
-from sitecontroller.services.load.evse import EvseControl
+from sitecontroller.services.load.evse import EvseControl, Timing
 from tests.unit.load.site import evse, key
 
 HOLDER, WAITING = key(1), key(2)
+TIMING = Timing(reaction_s=10.0, stale_s=22.0, evidence_s=42.0)
 
 
 def decisions(waiting_target_a: float) -> dict[str, float]:
@@ -24,7 +25,9 @@ def decisions(waiting_target_a: float) -> dict[str, float]:
     controls = {k: EvseControl(evse(n), Exposure(0.0)) for n, k in ((1, HOLDER), (2, WAITING))}
     for control in controls.values():
         control.leased, control.sent_s = True, 99.0
-    told = Pass(snapshot, controls, targets, lambda _: Sight.GOOD, lambda _: True, 300, 100.0)
+    told = Pass(
+        snapshot, controls, targets, lambda _: Sight.GOOD, lambda _: True, 300, TIMING, 100.0
+    )
     return {str(change.key): change.current_a for change in told.changes()}
 
 
