@@ -81,12 +81,13 @@ def run_bounded(
     threads = set(threading.enumerate())
     loop = loop_factory()
     sockets = open_sockets()
+    own = len(loop.run_until_complete(_opened_since(sockets)))
     faults: list[str] = []
     loop.set_exception_handler(lambda _loop, context: faults.append(_fault(context)))
     try:
         asyncio.set_event_loop(loop)
         result = _run_to_end(loop, main, timeout_s)
-        faults += loop.run_until_complete(_leftover_tasks(sockets))
+        faults += loop.run_until_complete(_leftover_tasks(sockets, own))
     finally:
         _end_tasks(loop)
         loop.run_until_complete(loop.shutdown_asyncgens())
@@ -143,12 +144,17 @@ def _run_to_end(
         alarm.join()
 
 
-async def _leftover_tasks(sockets: set[str]) -> list[str]:
-    """What still runs after tasks and sockets got a moment to finish."""
+async def _opened_since(sockets: set[str]) -> set[str]:
+    """Of a loop that has nothing to do these are its own: uvloop's, which it has while it runs."""
+    return open_sockets() - sockets
+
+
+async def _leftover_tasks(sockets: set[str], own: int) -> list[str]:
+    """What still runs after tasks and sockets, but for the loop's `own`, got a moment to finish."""
     mine = {asyncio.current_task()}
     for _ in range(SETTLE_TURNS):
         await asyncio.sleep(0)
-        if asyncio.all_tasks() == mine and open_sockets() <= sockets:
+        if asyncio.all_tasks() == mine and len(await _opened_since(sockets)) <= own:
             break
         await asyncio.sleep(POLL_S)
     return [f"task left running: {task!r}" for task in asyncio.all_tasks() - mine]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sitecontroller.event_loop import new_event_loop
 from tests.support import eventually, run_bounded, wait_until
 
 pytest_plugins = ["pytester"]
@@ -58,6 +59,22 @@ def test_what_is_left_behind_fails(
 ) -> None:
     with pytest.raises(AssertionError, match=complaint):
         run_bounded(careless())
+
+
+@pytest.mark.parametrize("loop_factory", [new_event_loop, asyncio.new_event_loop])
+def test_who_leaves_nothing_behind_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    def noted(delay_s: float) -> Coroutine[Any, Any, None]:
+        pauses.append(delay_s)
+        return sleep(delay_s)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    run_bounded(answer(42), loop_factory=loop_factory)
+    assert set(pauses) == {0}
 
 
 def test_a_thread_left_behind_fails(monkeypatch: pytest.MonkeyPatch) -> None:
