@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
+from websockets import frames
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -29,6 +30,9 @@ FRAGMENTS_MAX = 64
 """Of one message before they are joined: a million fragments of one byte cost no more."""
 GOING_AWAY = 1001
 FIN_TEXT = 0x81
+MASKED = 0x80
+MASK_BYTES = 4
+apply_mask = frames.apply_mask  # type: ignore[attr-defined]  # the one in C where it was built
 TLS_HANDSHAKE = b"\x16"
 """The first byte of TLS (RFC 8446, 5.1); no HTTP request begins with it."""
 TLS_HANDSHAKE_S = 5.0
@@ -101,7 +105,7 @@ class StationConnection(ServerConnection):
             return
         if self._head is None:
             if not self._refused:
-                super().data_received(data)
+                self._receive(data)
             return
         if self._held is not None:
             self._held += data
@@ -122,6 +126,18 @@ class StationConnection(ServerConnection):
             self._refuse(http.HTTPStatus.BAD_REQUEST, fault, received)
             return
         super().data_received(received)
+
+    def _receive(self, data: bytes) -> None:
+        """Take the whole text frames at its start, nearly all there are: the library does the same
+        for 9 µs more. The rest is the library's, as all is while its parser has something begun."""
+        protocol = self.protocol
+        if protocol.state is OPEN and protocol.current_size is None and not protocol.reader.buffer:
+            while (payload := _text_bounds(data)) is not None:
+                start, end = payload
+                self._hand_on(apply_mask(data[start:end], data[start - MASK_BYTES : start]))
+                data = data[end:]
+        if data:
+            super().data_received(data)
 
     def _begin_tls(self, first: bytes) -> None:
         if not self.gatehouse.speaks_tls:
@@ -185,11 +201,9 @@ class StationConnection(ServerConnection):
         if type(event) is not Frame or event.opcode not in (TEXT, BINARY, CONT):
             super().process_event(event)
         elif event.fin and not self._fragments:
-            self._on_frame(bytes(event.data))
+            self._hand_on(bytes(event.data))
         else:
             self._gather(event)
-        if len(self._early) >= EARLY_FRAMES_MAX:
-            self.transport.pause_reading()
 
     def _gather(self, fragment: Frame) -> None:
         """Put a message together; the library bounds its size."""
@@ -197,7 +211,12 @@ class StationConnection(ServerConnection):
         if fragment.fin or len(self._fragments) >= FRAGMENTS_MAX:
             self._fragments = [b"".join(self._fragments)]
         if fragment.fin:
-            self._on_frame(self._fragments.pop())
+            self._hand_on(self._fragments.pop())
+
+    def _hand_on(self, message: bytes) -> None:
+        self._on_frame(message)
+        if len(self._early) >= EARLY_FRAMES_MAX:
+            self.transport.pause_reading()
 
     def eof_received(self) -> None:
         """The station half-closed its socket; during a TLS handshake that closes it."""
@@ -299,6 +318,20 @@ def _feed(protocol: asyncio.BaseProtocol, received: bytes) -> None:
         buffer[:size] = received[:size]
         tls.buffer_updated(size)
         received = received[size:]
+
+
+def _text_bounds(data: bytes) -> tuple[int, int] | None:
+    """Where the payload of a whole, masked text frame at the start of `data` begins and ends, up to
+    64 KiB; None where anything else stands there."""
+    if len(data) < 2 + MASK_BYTES or data[0] != FIN_TEXT or data[1] < MASKED:
+        return None
+    size, start = data[1] - MASKED, 2 + MASK_BYTES
+    if size == 126:
+        size, start = int.from_bytes(data[2:4], "big"), start + 2
+    elif size == 127:
+        return None
+    end = start + size
+    return (start, end) if end <= len(data) else None
 
 
 def _text_head(size: int) -> bytes:
