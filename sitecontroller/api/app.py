@@ -1,9 +1,12 @@
 """The API put together: gate, routes, live feed, errors and its description."""
 
 from collections.abc import Iterable
+from copy import copy
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from sitecontroller.api import (
     docs,
@@ -52,19 +55,8 @@ class ApiApp(FastAPI):
     """FastAPI whose description names our token and our errors."""
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document; made once."""
-        if self.openapi_schema is None:
-            document = super().openapi()
-            components = document.setdefault("components", {})
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas = components["schemas"] | problem.pop("$defs", {}) | {"Problem": problem}
-            components["schemas"] = dict(sorted(schemas.items()))
-            components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-            document["security"] = [{"token": []}]
-            document["paths"]["/v1/health"]["get"]["security"] = []
-            describe(document)
-            self.openapi_schema = document
-        return self.openapi_schema
+        """The OpenAPI document; made once a process."""
+        return _document()
 
     def prepare(self) -> None:
         """Build now what FastAPI would build during the first requests: 30 ms of the loop."""
@@ -81,15 +73,19 @@ def build_api(
     hosts: Iterable[str] = LOOPBACK_HOSTS,
 ) -> ApiApp:
     """The ASGI application. `hosts` are the host names, without ports, it answers under."""
-    app = build_routes()
+    app = copy(routes())
+    app.state = State()
+    app.user_middleware = []
     app.state.controller = controller
     app.state.live = LiveFeed(controller, clock or SystemClock())
     app.add_middleware(Gate, token=token, hosts=frozenset(hosts))
     return app
 
 
-def build_routes() -> ApiApp:
-    """All but the controller behind it and the gate before it."""
+@cache
+def routes() -> ApiApp:
+    """All but the controller behind it and the gate before it; once made, it serves every API of
+    the process."""
     app = ApiApp(
         title="Site controller",
         version="1",
@@ -113,3 +109,17 @@ def build_routes() -> ApiApp:
         app.include_router(part.router)
     add_problem_handlers(app)
     return app
+
+
+@cache
+def _document() -> dict[str, Any]:
+    document = FastAPI.openapi(routes())
+    components = document.setdefault("components", {})
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = components["schemas"] | problem.pop("$defs", {}) | {"Problem": problem}
+    components["schemas"] = dict(sorted(schemas.items()))
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
+    document["paths"]["/v1/health"]["get"]["security"] = []
+    describe(document)
+    return document

@@ -4,12 +4,12 @@ import json
 import sys
 from pathlib import Path
 
-from sitecontroller.api.app import build_routes
+from sitecontroller.api.app import routes
 
 
 def openapi_text() -> str:
     """The description as it is committed: indented, UTF-8, one line end at its end."""
-    return json.dumps(build_routes().openapi(), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(routes().openapi(), indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -36,6 +36,24 @@ def test_nothing_is_shown_or_done_without_the_token(run, method, path):
     assert not site.stopping
 
 
+def test_each_api_of_a_process_answers_for_its_own_site_to_its_own_token(run):
+    async def names():
+        sites = {"a" * 43: FakeSite(), "b" * 43: FakeSite()}
+        apps = {token: build_api(site, token) for token, site in sites.items()}
+        for token, site in sites.items():
+            site.rename("CP-01", token[0])
+        for token, site in sites.items():
+            async with api(site, token, app=apps[token]) as client:
+                yield (await client.get("/v1/stations/CP-01")).json()["name"]
+        async with api(site, "a" * 43, app=apps["b" * 43]) as client:
+            yield (await client.get("/v1/stations/CP-01")).status_code
+
+    async def told():
+        return [name async for name in names()]
+
+    assert run(told()) == ["a", "b", 401]
+
+
 def test_health_needs_no_token(run):
     assert ask(run, "/v1/health").status_code == 200
 
