@@ -8,7 +8,6 @@ from sitecontroller.domain.tariff import Tariff
 from sitecontroller.ports import Clock, StationRecord, UnitOfWork
 from sitecontroller.services.credentials import password_hash
 from sitecontroller.statedir import StateDir
-from sitecontroller.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +21,8 @@ class Seed:
 
 async def plant(config: SiteConfig, clock: Clock, seed: Seed) -> None:
     """Make the database and write the first rows. Raises Conflict while a controller runs."""
+    from sitecontroller.storage.store import Store  # heavy, and few commands need it
+
     state_dir = StateDir(config.state_dir)
     state_dir.lock()
     try:

@@ -10,9 +10,9 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sitecontroller import event_loop, logs
-from sitecontroller.app import Site, build
 from sitecontroller.cli.sites import config_path, make_demo
 from sitecontroller.clock import SystemClock
 from sitecontroller.config import SiteConfig, load_config
@@ -25,6 +25,9 @@ from sitecontroller.simulation.description import read_description
 from sitecontroller.simulation.misbehaviour import listed, misbehaving
 from sitecontroller.watchdog import Watchdog
 from sitecontroller.wire import format_instant
+
+if TYPE_CHECKING:
+    from sitecontroller.app import Site
 
 STATUS_EVERY_S = 5.0
 FAILED_STATUS = 70
@@ -108,6 +111,8 @@ def _allow_many_sockets() -> None:
 
 
 async def _serve(config: SiteConfig, path: Path, options: argparse.Namespace) -> int:
+    from sitecontroller.app import build  # heavy, and no other command needs it
+
     loop = asyncio.get_running_loop()
     collecting = loop.create_task(collect_seldom(), name="garbage collection")
     site = await build(
@@ -165,7 +170,7 @@ def status_line(site: SiteView, main: CircuitView) -> str:
     )
 
 
-async def _print_status(site: Site) -> None:
+async def _print_status(site: "Site") -> None:
     root_id = site.config.topology.root().circuit_id
     while True:
         await asyncio.sleep(STATUS_EVERY_S)

@@ -44,6 +44,17 @@ def test_no_command_shows_what_there_is():
         assert command in told.stdout
 
 
+def test_a_command_does_not_load_what_the_controller_alone_needs():
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, sitecontroller.cli; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=True,
+    ).stdout.split()
+    assert not {"fastapi", "sqlalchemy", "fpdf"} & set(loaded)
+
+
 def test_init_makes_a_site_that_passes_its_own_check(tmp_path):
     config = new_site(tmp_path)
     checked = sitecontroller("selfcheck", "--config", str(config))
