@@ -87,11 +87,14 @@ class Room:
             for circuit in self._circuits
             for cap, base in zip(circuit.cap_a, circuit.base_a, strict=True)
         ]
+        self.reserve_a = [circuit.reserve_a for circuit in self._circuits for _ in PHASES]
+        """What more an entry has beside its room, against ripple."""
         self._further_labels: list[Label] = []
         self._groups: dict[EvseKey, tuple[int, ...]] = {}
         for group in sorted(snapshot.groups, key=lambda group: group.group_id):
             first = len(self.free_a)
             self.free_a += group.cap_a
+            self.reserve_a += (0.0,) * len(PHASES)
             self._further_labels += (
                 Label(group.group_id, f"{group.name}, {name}") for name in PHASE_NAMES
             )
@@ -151,5 +154,6 @@ class Room:
             self._differences[circuit_id, high, low] = len(self.free_a)
             self._further_labels.append(label)
             self.free_a.append(free_a)
+            self.reserve_a.append(0.0)
         else:
             self.free_a[entry] = free_a

@@ -27,8 +27,9 @@ class DemandClass(IntEnum):
 class CircuitState:
     """A circuit of the tree now.
 
-    `cap_a` is what load management may use: limit less margin. `base_a` is what flows here that
-    isn't EVSEs. `imbalance_a` is the most by which two phases may differ, base load included.
+    `cap_a` is what load management may use: limit less margin and less `reserve_a`, which is kept
+    against ripple. `base_a` is what flows here that isn't EVSEs. `imbalance_a` is the most by which
+    two phases may differ, base load included.
     """
 
     circuit_id: str
@@ -37,6 +38,7 @@ class CircuitState:
     cap_a: Amperes
     base_a: PerPhase
     imbalance_a: float | None = None
+    reserve_a: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,7 @@ class CircuitControl:
             (one, two, three),
             self.base_a,
             self.circuit.imbalance_a,
+            reserve_a,
         )
 
     def _sight(self) -> Sight:

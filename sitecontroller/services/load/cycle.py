@@ -23,7 +23,7 @@ from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.load.answers import Answers
 from sitecontroller.services.load.breakers import Breakers
 from sitecontroller.services.load.circuits import Sight
-from sitecontroller.services.load.decide import RESERVE_A, Change, Pass, would_raise
+from sitecontroller.services.load.decide import Change, Pass, would_raise
 from sitecontroller.services.load.discharge import discharges_of
 from sitecontroller.services.load.evse import EvseControl
 from sitecontroller.services.load.fallbacks import Fallbacks, may_start
@@ -37,6 +37,7 @@ from sitecontroller.services.load.orders import (
     SetLimit,
 )
 from sitecontroller.services.load.own_meters import OwnMeters
+from sitecontroller.services.load.reserve import reserve_of
 from sitecontroller.services.load.state import LoadState
 from sitecontroller.services.load.views import (
     Chart,
@@ -183,7 +184,10 @@ class Cycle:
         """Idle EVSEs that can draw nothing are left out."""
         self.room_taken = False
         self.snapshot = Snapshot(
-            tuple(control.state(RESERVE_A) for control in self._circuits.by_id.values()),
+            tuple(
+                circuit.state(reserve_of(circuit, self._state.below[circuit_id]))
+                for circuit_id, circuit in self._circuits.by_id.items()
+            ),
             tuple(
                 self._demand(control, now_s)
                 for control in self._controls.values()

@@ -14,7 +14,7 @@ from sitecontroller.dlm.limits import Limit
 from sitecontroller.dlm.room import Room
 from sitecontroller.dlm.snapshot import Demand, Snapshot
 from sitecontroller.dlm.stability import DEAD_BAND_A, INCREASE_EVERY_S, raised_limit_a
-from sitecontroller.domain.topology import PHASES, EvseKey
+from sitecontroller.domain.topology import EvseKey
 from sitecontroller.services.load.circuits import Sight
 from sitecontroller.services.load.evse import EvseControl, Timing
 
@@ -22,8 +22,6 @@ WRITES_PER_DAY = 300
 """Profiles written to one EVSE's flash; once they are used up its limit no longer rises."""
 UNLEASED_REPEAT_S = 30.0
 """A limit above the fallback without a lease (clock unknown, restart): tried again after this."""
-RESERVE_A = 0.5
-"""Kept free below limit − margin, so that a ripple of the base load doesn't change every limit."""
 EPSILON_A = 1e-6
 
 
@@ -114,19 +112,19 @@ class Pass:
     def _overdrawn(self) -> set[int]:
         """The entries that would be overdrawn if everybody took what they were told.
 
-        Circuits' caps in the snapshot have a little taken off against ripple, so an entry counts
-        only once this reserve is used up: `RESERVE_A` of it. Those of groups have not.
+        The reserve that circuits' caps in the snapshot have off already may be used up before.
         """
         room = Room(self.snapshot)
-        reserved = len(PHASES) * len(self.snapshot.circuits)
         for demand in self.snapshot.demands:
             taken_a = demand.limit_a if demand.key in self.targets else demand.exposure_a
             for entry in room.entries(demand):
                 room.free_a[entry] -= taken_a
         return {
             entry
-            for entry, free_a in enumerate(room.free_a)
-            if free_a < (-RESERVE_A if entry < reserved else -EPSILON_A)
+            for entry, (free_a, reserve_a) in enumerate(
+                zip(room.free_a, room.reserve_a, strict=True)
+            )
+            if free_a < -max(reserve_a, EPSILON_A)
         }
 
     def _increases(self, demands: Iterable[Demand], room: Room) -> Iterable[Change]:
