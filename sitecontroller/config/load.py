@@ -13,10 +13,12 @@ from sitecontroller.domain.topology import Topology
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """Load management. `lease_s` 120 to 900; `fail_safe` "slow" (fallbacks) or "stop" (0 A);
-    `policy` one of `dlm.policy.POLICIES`."""
+    """Load management. `lease_s`, `lease_s_max` 120 to 900; `fail_safe` "slow" (fallbacks) or
+    "stop" (0 A); `policy` one of `dlm.policy.POLICIES`."""
 
     lease_s: int = 300
+    lease_s_max: int = 600
+    """Of an EVSE that has spent half of its day's profile writes; never below `lease_s`."""
     fail_safe: str = "slow"
     reaction_s: float = 10.0
     policy: str = EQUAL_SHARE
@@ -24,6 +26,11 @@ class LoadSettings:
     surplus: SurplusSettings | None = None
     discharge: DischargeSettings | None = None
     """None: no car gives back."""
+
+    @property
+    def longest_lease_s(self) -> int:
+        """After this and some uncertainty no limit above a fallback holds without us (S3)."""
+        return max(self.lease_s, self.lease_s_max)
 
 
 def read_load(table: Table, topology: Topology, time_zone: str) -> LoadSettings:
@@ -34,6 +41,7 @@ def read_load(table: Table, topology: Topology, time_zone: str) -> LoadSettings:
         demand = read_demand(table.table("demand"), topology, time_zone)
     return LoadSettings(
         lease_s=table.integer("lease_s", 300, low=120, high=900),
+        lease_s_max=table.integer("lease_s_max", 600, low=120, high=900),
         fail_safe=table.text("fail_safe", "slow", pattern="slow|stop"),
         reaction_s=table.number("reaction_s", 10.0, low=2, high=60),
         policy=table.text("policy", EQUAL_SHARE, pattern="|".join(POLICIES)),

@@ -4,6 +4,7 @@ It sends nothing: it reads meters, stations and transactions and returns orders.
 and what they promise are in docs/load-management.md.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import count
@@ -28,6 +29,7 @@ from sitecontroller.services.load.discharge import discharges_of
 from sitecontroller.services.load.evse import EvseControl
 from sitecontroller.services.load.fallbacks import Fallbacks, may_start
 from sitecontroller.services.load.flows import flows_of
+from sitecontroller.services.load.leases import ends_by_itself, lease_s_of, told_again_after_s
 from sitecontroller.services.load.obedience import tell_obedience, watch
 from sitecontroller.services.load.orders import (
     ClearLimit,
@@ -217,7 +219,7 @@ class Cycle:
             self._targets,
             self._circuits.sight,
             self._may_raise,
-            self._settings.lease_s,
+            self._told_again_after_s,
             self._state.timing,
             now_s,
         )
@@ -258,6 +260,10 @@ class Cycle:
         link = self._stations.link(key.station_id)
         return not self.room_taken and (link is None or link.may_raise(key.evse_id))
 
+    def _told_again_after_s(self, key: EvseKey) -> float:
+        link = self._stations.link(key.station_id)
+        return math.inf if link is None else told_again_after_s(self._controls[key], link)
+
     def _blind_limit(self, key: EvseKey, allocation: Allocation) -> Limit:
         """S9: "slow" is the fallback, "stop" is nothing; less where more than fuses limits."""
         evse = self._controls[key].evse
@@ -272,19 +278,19 @@ class Cycle:
         assert transaction is not None, "only an EVSE with a session is told anything"
         above = change.current_a > control.evse.fallback_a
         trial = control.trial_of(change.current_a)
-        holds = trial is not None or link.holds_leases
-        leased = above and link.clock_offset_s is not None and holds
+        lease_s = None
+        if above and ends_by_itself(control, link):
+            lease_s = lease_s_of(control, self._settings) if trial is None else trial.lease_s
         number = next(self._numbers)
         control.count_write(lower=change.current_a < control.limit_a(now_s))
-        control.send(number, change.current_a, leased=leased, now_s=now_s)
-        lease_s = self._settings.lease_s
+        control.send(number, change.current_a, lease_s=lease_s, now_s=now_s)
         if trial is not None:
-            trial.number, lease_s = number, trial.lease_s
+            trial.number = number
         limit = ChargingLimit(
             evse_id=change.key.evse_id,
             current_a=change.current_a,
             phase_count=control.phase_count_at(change.current_a),
-            lease_s=lease_s if leased else None,
+            lease_s=lease_s,
             fallback_a=control.evse.fallback_a,
             transaction_id=transaction.station_transaction_id,
             way=None if trial is None else trial.way,

@@ -3,7 +3,7 @@
 Decreases go out at once and in full. An increase goes out only while base load + exposure stays
 within every circuit on its way, at the pace of the ramp, and not while a meter there is late. A
 station may hold less than it counts with: what seems a decrease, or a repetition, but may raise it
-must fit as well. Leases are renewed at half their time.
+must fit as well. Leases are renewed before they end.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,11 +17,8 @@ from sitecontroller.dlm.stability import DEAD_BAND_A, INCREASE_EVERY_S, raised_l
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.services.load.circuits import Sight
 from sitecontroller.services.load.evse import EvseControl, Timing
+from sitecontroller.services.load.leases import WRITES_PER_DAY
 
-WRITES_PER_DAY = 300
-"""Profiles written to one EVSE's flash; once they are used up its limit no longer rises."""
-UNLEASED_REPEAT_S = 30.0
-"""A limit above the fallback without a lease (clock unknown, restart): tried again after this."""
 EPSILON_A = 1e-6
 
 
@@ -43,7 +40,8 @@ class Pass:
     sight: Callable[[str], Sight]
     may_raise: Callable[[EvseKey], bool]
     """Whether the station takes a higher limit now."""
-    lease_s: int
+    told_again_after_s: Callable[[EvseKey], float]
+    """For how long what was told needs no renewal."""
     timing: Timing
     now_s: float
 
@@ -169,8 +167,7 @@ class Pass:
             return True
         if demand.limit_a <= control.evse.fallback_a + EPSILON_A:
             return False
-        every_s = self.lease_s / 2 if control.leased else UNLEASED_REPEAT_S
-        return self.now_s - control.sent_s >= every_s
+        return self.now_s - control.sent_s >= self.told_again_after_s(demand.key)
 
     def _must_remind(self, demand: Demand) -> bool:
         """It draws more than told: perhaps it never heard."""

@@ -18,8 +18,9 @@ from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import NOMINAL_V, PHASES, EvseKey, PerPhase
 from sitecontroller.ports import Discharge, StationLink
 from sitecontroller.services.load.circuits import CircuitControl, Sight
-from sitecontroller.services.load.decide import WRITES_PER_DAY, Change
+from sitecontroller.services.load.decide import Change
 from sitecontroller.services.load.evse import OBEYS_A, OBEYS_SHARE, EvseControl
+from sitecontroller.services.load.leases import WRITES_PER_DAY
 from sitecontroller.services.load.own_meters import OwnMeters
 from sitecontroller.services.load.state import LEASE_UNCERTAINTY_S, LoadState
 from sitecontroller.services.load.takers import BELIEVABLE_V

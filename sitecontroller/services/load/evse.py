@@ -96,8 +96,8 @@ class EvseControl:
     """When a limit was last sent, the same one again included."""
     sent_a: float = 0.0
     sent_phase_count: int | None = None
-    leased: bool = False
-    """Whether that one ends by itself."""
+    lease_s: int | None = None
+    """After how long that one ends by itself; None: it doesn't."""
     resend: bool = False
     """The last limit got no answer."""
     retry_s: float = float("-inf")
@@ -375,7 +375,7 @@ class EvseControl:
         """It answered a question."""
         self._asks = 0
 
-    def send(self, number: int, limit_a: float, *, leased: bool, now_s: float) -> None:
+    def send(self, number: int, limit_a: float, *, lease_s: int | None, now_s: float) -> None:
         """A limit goes out."""
         told_a = self.exposure.limit_a(now_s)
         if limit_a != told_a:
@@ -383,7 +383,7 @@ class EvseControl:
         if limit_a > told_a:
             self.increased_s = now_s
         sent = Sent(number, limit_a, now_s, taken=False)
-        self.sent_s, self.leased, self.resend = now_s, leased, False
+        self.sent_s, self.lease_s, self.resend = now_s, lease_s, False
         self.sent_a, self.sent_phase_count = limit_a, self.phase_count_at(limit_a)
         self.exposure = self.exposure.send(sent)
 
@@ -448,7 +448,7 @@ class EvseControl:
         self.phases = PhasesInUse(self.evse.phase_map.site_phases)
         self.dwell = Dwell()
         self.over_since_s = None
-        self.leased = self.resend = False
+        self.lease_s, self.resend = None, False
         self.sent_phase_count = None
         self.changed_s = self.increased_s = self.sent_s = float("-inf")
         self.obedience = Obedience.OBEYS

@@ -46,7 +46,7 @@ def unknown_state(
     began_s, reaction_s = clock.monotonic_s(), settings.reaction_s
     stale_s = 2 * sample_interval_s + READING_GRACE_S
     if earlier_leases_s is None:
-        earlier_leases_s = settings.lease_s + LEASE_UNCERTAINTY_S
+        earlier_leases_s = settings.longest_lease_s + LEASE_UNCERTAINTY_S
     controls = {
         evse.key: EvseControl(evse, unknown_exposure(evse, began_s + earlier_leases_s, began_s))
         for evse in topology.evses()

@@ -24,9 +24,16 @@ def decisions(waiting_target_a: float) -> dict[str, float]:
     targets = {HOLDER: Limit(18.0, "", ""), WAITING: Limit(waiting_target_a, "", "")}
     controls = {k: EvseControl(evse(n), Exposure(0.0)) for n, k in ((1, HOLDER), (2, WAITING))}
     for control in controls.values():
-        control.leased, control.sent_s = True, 99.0
+        control.lease_s, control.sent_s = 300, 99.0
     told = Pass(
-        snapshot, controls, targets, lambda _: Sight.GOOD, lambda _: True, 300, TIMING, 100.0
+        snapshot,
+        controls,
+        targets,
+        lambda _: Sight.GOOD,
+        lambda _: True,
+        lambda _: 240.0,
+        TIMING,
+        100.0,
     )
     return {str(change.key): change.current_a for change in told.changes()}
 

@@ -38,7 +38,14 @@ def told(controls: list[EvseControl], cap_a: float) -> tuple[list[Change], Snaps
     }
     known = {each.key: each for each in controls}
     decisions = Pass(
-        snapshot, known, targets, lambda _: Sight.GOOD, lambda _: True, 300, TIMING, NOW_S
+        snapshot,
+        known,
+        targets,
+        lambda _: Sight.GOOD,
+        lambda _: True,
+        lambda _: 240.0,
+        TIMING,
+        NOW_S,
     )
     return decisions.changes(), snapshot
 

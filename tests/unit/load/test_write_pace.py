@@ -1,7 +1,7 @@
 """A station that takes no higher limit for a while (2.1, K01.FR.57), and one that asks itself."""
 
 from sitecontroller.dlm.exposure import Exposure, Sent
-from sitecontroller.services.load.decide import WRITES_PER_DAY
+from sitecontroller.services.load.leases import WRITES_PER_DAY, renewed_after_s
 from sitecontroller.services.load.state import LEASE_UNCERTAINTY_S
 from tests.unit.load.site import car, key, play
 from tests.unit.load.test_safety import both_charge, two_cars
@@ -39,9 +39,53 @@ def test_a_lease_is_renewed_though_nothing_higher_is_taken() -> None:
             station = site.stations["CP-01"]
             station.takes_higher = False
             told_a, sent = site.told_a(1), len(station.limits())
-            await site.advance(200)
+            await site.advance(250)
             assert len(station.limits()) > sent
             assert site.told_a(1) == told_a
+
+    play(story())
+
+
+def test_a_lease_leaves_time_for_a_renewal_that_is_lost_to_go_out_again() -> None:
+    renewed_s = [renewed_after_s(lease_s) for lease_s in (120, 300, 600, 900)]
+    assert renewed_s == [60, 240, 480, 720]
+
+
+def test_a_limit_that_cannot_end_by_itself_is_told_once() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            station = site.stations["CP-01"]
+            station.clock_offset_s = None
+            await both_charge(site)
+            sent = len(station.limits())
+            await site.advance(600)
+            assert len(station.limits()) == sent
+            station.clock_offset_s = 0.0
+            await site.advance(3)
+            assert len(station.limits()) == sent + 1
+            assert station.profiles[1].limit_ends_s is not None
+
+    play(story())
+
+
+def test_who_has_spent_half_of_the_days_writes_gets_longer_leases() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await both_charge(site)
+            control, station = site.load._controls[key(1)], site.stations["CP-01"]
+            control.writes_spent = WRITES_PER_DAY // 2
+            await site.advance(250)
+            sent = len(station.limits())
+            assert control.lease_s == site.settings.lease_s_max
+            await site.advance(380)
+            assert len(station.limits()) == sent
+            await site.advance(40)
+            assert len(station.limits()) == sent + 1
+            await site.kill()
+            await site.advance(site.settings.lease_s_max + LEASE_UNCERTAINTY_S)
+            assert station.profiles[1].offer_a(32.0, site.now_s) == 0
 
     play(story())
 
@@ -106,7 +150,7 @@ def test_a_day_of_writes_used_up_lets_nothing_rise_and_leases_go_on_until_the_ne
             site.leave(key(2))
             control.writes_spent = WRITES_PER_DAY
             told_a, sent = site.told_a(1), len(station.limits())
-            await site.advance(200)
+            await site.advance(250)
             assert site.told_a(1) == told_a
             assert len(station.limits()) > sent
             control.writes_day -= 1
