@@ -220,7 +220,7 @@ class EvseControl:
         while nobody knows whether it has that.
         """
         exposure = self.exposure.with_fallback(self.evse.fallback_a)
-        least_a, draw = exposure.least_a(now_s), self.draw
+        least_a, draw = exposure.least_a(now_s) * self._phase_share, self.draw
         if draw is None or draw.received_s < exposure.known_s or not self.is_fresh(now_s, timing):
             return least_a
         return max(least_a, draw.most_a or 0.0)
@@ -331,6 +331,12 @@ class EvseControl:
         if limit_a >= self.evse.current_a_max and self._watts_minimum_a > self.evse.current_a_max:
             return self.evse.phase_count
         return len(self.phases.learned or (0,))
+
+    @property
+    def _phase_share(self) -> float:
+        """What each phase has of watts that were told for fewer."""
+        sent_for = self.sent_phase_count
+        return 1.0 if sent_for is None else min(1.0, sent_for / self.phase_count_at(self.sent_a))
 
     @property
     def _on_one_phase(self) -> int:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sitecontroller.dlm import CircuitState, Snapshot, allocate
 from sitecontroller.dlm.exposure import Exposure, Sent
 from sitecontroller.dlm.limits import Limit
+from sitecontroller.domain.topology import LimitUnit
 from sitecontroller.services.load.circuits import Sight
 from sitecontroller.services.load.decide import Change, Pass
 from sitecontroller.services.load.draw import UNKNOWN_CURRENT, Draw, GridCurrent
@@ -84,6 +85,17 @@ def test_a_car_that_is_seen_to_draw_keeps_what_it_draws(age_s: float, told_a: fl
 def test_an_increase_that_may_never_have_come_is_no_limit_to_fall_from() -> None:
     rising = Exposure(0.0, (Sent(1, 8.0, 0.0), Sent(2, 24.0, NOW_S - 2, taken=False)))
     changes, _ = told([control(1, rising), control(2, CHARGES)], 34.0)
+    assert changes[0] == Change(key(1), 8.0)
+
+
+def test_watts_that_were_meant_for_one_phase_are_a_third_of_that_on_three() -> None:
+    """Told 24 A on one phase a car draws 8 A on each of three: 17 A on each is more."""
+    spread = EvseControl(
+        evse(1, limit_unit=LimitUnit.W), Exposure(0.0, (Sent(1, 24.0, 0.0),)), online=True
+    )
+    spread.sent_a, spread.sent_phase_count = 24.0, 1
+    spread.phases.learned = (0, 1, 2)
+    changes, _ = told([spread, control(2, CHARGES)], 34.0)
     assert changes[0] == Change(key(1), 8.0)
 
 
