@@ -210,7 +210,8 @@ async def live(websocket: WebSocket) -> None:
     if faults or feed.closing.is_set():
         with contextlib.suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
             code = INTERNAL_ERROR if faults else GOING_AWAY
-            await asyncio.wait_for(websocket.close(code), CLOSE_WITHIN_S)
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await websocket.close(code)
     if faults:
         raise faults[0]
 

@@ -5,9 +5,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from sitecontroller.cli.sites import config_path
+from sitecontroller.cli.asking import answer
 from sitecontroller.client import ControllerClient
-from sitecontroller.config import load_config
 from sitecontroller.domain.commissioning import (
     CancelCheck,
     Check,
@@ -44,7 +43,7 @@ def show(options: argparse.Namespace) -> int:
         print("Commissioning is complete." if view.is_complete else "Not complete yet.")
         return 0
 
-    return _with_client(options, work)
+    return answer(options, work)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -63,7 +62,7 @@ def check(options: argparse.Namespace) -> int:
         print("\n".join(render(done)))
         return 0 if done.state is CheckState.PASSED else FAILED_STATUS
 
-    return _with_client(options, work)
+    return answer(options, work)
 
 
 def skip(options: argparse.Namespace) -> int:
@@ -74,7 +73,7 @@ def skip(options: argparse.Namespace) -> int:
         print(f"{(await client.execute(command)).reason}.")
         return 0
 
-    return _with_client(options, work)
+    return answer(options, work)
 
 
 def fallbacks(options: argparse.Namespace) -> int:
@@ -94,7 +93,7 @@ def fallbacks(options: argparse.Namespace) -> int:
             print("site.toml says so already.")
         return 0
 
-    return _with_client(options, work)
+    return answer(options, work)
 
 
 def record(options: argparse.Namespace) -> int:
@@ -107,7 +106,7 @@ def record(options: argparse.Namespace) -> int:
         print(f"{path} is written.")
         return 0
 
-    return _with_client(options, work)
+    return answer(options, work)
 
 
 def render(check: Check) -> Iterator[str]:
@@ -135,16 +134,3 @@ def _ended(view: CommissioningView, kind: CheckKind, subject: str) -> Check:
     checks = [check for check in view.checks if check.kind is kind and check.ended_at is not None]
     named = [check for check in checks if check.subject == subject]
     return max(named or checks, key=lambda check: str(check.ended_at))
-
-
-def _with_client(options: argparse.Namespace, work: Work) -> int:
-    config = load_config(config_path(options))
-
-    async def ask() -> int:
-        client = ControllerClient.from_state_dir(config.state_dir)
-        try:
-            return await work(client)
-        finally:
-            await client.close()
-
-    return asyncio.run(ask())

@@ -1,11 +1,11 @@
 """`config`: every setting of site.toml and what it is, a file checked, a file put into force."""
 
 import argparse
-import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
+from sitecontroller.cli.asking import answer
 from sitecontroller.cli.sites import config_path
 from sitecontroller.client import ControllerClient
 from sitecontroller.config import load_config
@@ -40,19 +40,14 @@ def check(options: argparse.Namespace) -> int:
 
 def apply(options: argparse.Namespace) -> int:
     """Let the running controller take a file over and restart with it."""
-    config = load_config(config_path(options))
     text = options.file.read_text(encoding="utf-8")
 
-    async def ask() -> str:
-        client = ControllerClient.from_state_dir(config.state_dir)
-        try:
-            revision = (await client.ask(ConfigurationQuery())).revision
-            result = await client.execute(ApplyConfiguration(text, revision))
-            return result.reason or ""
-        finally:
-            await client.close()
+    async def work(client: ControllerClient) -> str:
+        revision = (await client.ask(ConfigurationQuery())).revision
+        result = await client.execute(ApplyConfiguration(text, revision))
+        return result.reason or ""
 
-    print(asyncio.run(ask()))
+    print(answer(options, work))
     return 0
 
 

@@ -1,12 +1,9 @@
 """`emergency`: the emergency stop at the running controller: looked at, triggered, released."""
 
 import argparse
-import asyncio
-from collections.abc import Awaitable, Callable
 
-from sitecontroller.cli.sites import config_path
+from sitecontroller.cli.asking import print_answer
 from sitecontroller.client import ControllerClient
-from sitecontroller.config import load_config
 from sitecontroller.domain.emergency import (
     EmergencyQuery,
     EmergencyView,
@@ -21,7 +18,7 @@ def show(options: argparse.Namespace) -> int:
     async def work(client: ControllerClient) -> list[str]:
         return render(await client.ask(EmergencyQuery()))
 
-    return _ask(options, work)
+    return print_answer(options, work)
 
 
 def trigger(options: argparse.Namespace) -> int:
@@ -32,7 +29,7 @@ def trigger(options: argparse.Namespace) -> int:
         result = await client.execute(wanted)
         return ["The site is stopped.", *([result.reason] if result.reason else ())]
 
-    return _ask(options, work)
+    return print_answer(options, work)
 
 
 def release(options: argparse.Namespace) -> int:
@@ -43,7 +40,7 @@ def release(options: argparse.Namespace) -> int:
         await client.execute(wanted)
         return [f"Released by {wanted.name}: chargers go back into service."]
 
-    return _ask(options, work)
+    return print_answer(options, work)
 
 
 def render(view: EmergencyView) -> list[str]:
@@ -60,19 +57,3 @@ def render(view: EmergencyView) -> list[str]:
     ):
         lines += [f"  {words}: {', '.join(station_ids)}"] if station_ids else []
     return [*lines, *contacts]
-
-
-def _ask(
-    options: argparse.Namespace, work: Callable[[ControllerClient], Awaitable[list[str]]]
-) -> int:
-    config = load_config(config_path(options))
-
-    async def ask() -> list[str]:
-        client = ControllerClient.from_state_dir(config.state_dir)
-        try:
-            return await work(client)
-        finally:
-            await client.close()
-
-    print("\n".join(asyncio.run(ask())))
-    return 0

@@ -2,12 +2,11 @@
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from sitecontroller.cli.sites import config_path
+from sitecontroller.cli.asking import print_answer
 from sitecontroller.client import ControllerClient
-from sitecontroller.config import load_config
 from sitecontroller.domain.errors import FieldError, InvalidInput
 from sitecontroller.domain.firmware import FirmwareImagesQuery, ImageTerms, SignFirmware
 from sitecontroller.domain.rollout import RolloutsQuery, RolloutView, StartRollout
@@ -36,7 +35,7 @@ def add(options: argparse.Namespace) -> int:
         signed = "signed" if signature else "not signed"
         return [f"{image.key}  {image.vendor} {image.model} {image.version}, {signed}"]
 
-    return _ask(options, work)
+    return print_answer(options, work)
 
 
 def show(options: argparse.Namespace) -> int:
@@ -52,7 +51,7 @@ def show(options: argparse.Namespace) -> int:
         ]
         return [*(lines or ["No firmware is kept."]), *map(_line, rollouts)]
 
-    return _ask(options, work)
+    return print_answer(options, work)
 
 
 def roll_out(options: argparse.Namespace) -> int:
@@ -73,7 +72,7 @@ def roll_out(options: argparse.Namespace) -> int:
         chargers = ", ".join(answer.get("stations", ()))
         return [f"Roll-out {answer.get('rollout')} has begun: {chargers}"]
 
-    return _ask(options, work)
+    return print_answer(options, work)
 
 
 def _line(view: RolloutView) -> str:
@@ -107,19 +106,3 @@ def _unreadable(path: Path, error: Exception) -> InvalidInput:
         remedy="Check the path and who may read it",
         errors=(FieldError(str(path), "can't be read"),),
     )
-
-
-def _ask(
-    options: argparse.Namespace, work: Callable[[ControllerClient], Awaitable[list[str]]]
-) -> int:
-    config = load_config(config_path(options))
-
-    async def ask() -> list[str]:
-        client = ControllerClient.from_state_dir(config.state_dir)
-        try:
-            return await work(client)
-        finally:
-            await client.close()
-
-    print("\n".join(asyncio.run(ask())))
-    return 0

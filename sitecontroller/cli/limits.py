@@ -1,18 +1,16 @@
 """`limit`: site limits at the running controller: listed, set, withdrawn."""
 
 import argparse
-import asyncio
 import csv
 import io
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sitecontroller.cli.sites import config_path
+from sitecontroller.cli.asking import print_answer
 from sitecontroller.client import ControllerClient
 from sitecontroller.clock import SystemClock
-from sitecontroller.config import load_config
 from sitecontroller.domain.limit_proof import LimitProof, LimitProofsQuery
 from sitecontroller.domain.limit_signal import LimitSourcesQuery, LimitSourceView
 from sitecontroller.domain.limit_source import (
@@ -36,7 +34,7 @@ def show(options: argparse.Namespace) -> int:
         views = (await client.ask(SiteLimitsQuery())).items
         return [line for view in views for line in render(view)] or ["No site limit is in force."]
 
-    return ask(options, work)
+    return print_answer(options, work)
 
 
 def change(options: argparse.Namespace) -> int:
@@ -47,7 +45,7 @@ def change(options: argparse.Namespace) -> int:
         result = await client.execute(wanted)
         return [f"{wanted.limit_id} is in force.", *([result.reason] if result.reason else ())]
 
-    return ask(options, work)
+    return print_answer(options, work)
 
 
 def withdraw(options: argparse.Namespace) -> int:
@@ -57,7 +55,7 @@ def withdraw(options: argparse.Namespace) -> int:
         await client.execute(WithdrawSiteLimit(options.limit_id))
         return [f"{options.limit_id} is withdrawn."]
 
-    return ask(options, work)
+    return print_answer(options, work)
 
 
 def sources(options: argparse.Namespace) -> int:
@@ -67,7 +65,7 @@ def sources(options: argparse.Namespace) -> int:
         views = (await client.ask(LimitSourcesQuery())).items
         return [render_source(view) for view in views] or ["site.toml names no limit source."]
 
-    return ask(options, work)
+    return print_answer(options, work)
 
 
 def proofs(options: argparse.Namespace) -> int:
@@ -82,7 +80,7 @@ def proofs(options: argparse.Namespace) -> int:
             found += page.items
         return proofs_csv(found)
 
-    return ask(options, work)
+    return print_answer(options, work)
 
 
 def asked(options: argparse.Namespace, now: datetime) -> SetSiteLimit:
@@ -141,20 +139,3 @@ def proofs_csv(proofs: Sequence[LimitProof]) -> list[str]:
 def _harmless(value: Any) -> Any:
     is_formula = isinstance(value, str) and value[:1] in tuple("=+-@\t\r")
     return f"'{value}" if is_formula else value
-
-
-def ask(
-    options: argparse.Namespace, work: Callable[[ControllerClient], Awaitable[list[str]]]
-) -> int:
-    """Ask the running controller and print the lines of its answer."""
-    config = load_config(config_path(options))
-
-    async def answer() -> list[str]:
-        client = ControllerClient.from_state_dir(config.state_dir)
-        try:
-            return await work(client)
-        finally:
-            await client.close()
-
-    print("\n".join(asyncio.run(answer())))
-    return 0

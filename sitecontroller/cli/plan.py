@@ -2,13 +2,13 @@
 far off its forecasts were."""
 
 import argparse
-import asyncio
 import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from sitecontroller.cli.asking import answer
 from sitecontroller.cli.sites import config_path
 from sitecontroller.client import ControllerClient
 from sitecontroller.config import load_config
@@ -26,21 +26,20 @@ QUARTER = timedelta(minutes=15)
 
 def show(options: argparse.Namespace) -> int:
     """Print the plan and the forecasts' errors."""
-    config = load_config(config_path(options))
 
-    async def ask() -> tuple[PlanView, tuple[ForecastView, ...]]:
-        client = ControllerClient.from_state_dir(config.state_dir)
-        try:
-            return await client.ask(PlanQuery()), (await client.ask(ForecastQuery())).items
-        finally:
-            await client.close()
+    async def work(client: ControllerClient) -> tuple[PlanView, tuple[ForecastView, ...]]:
+        return await client.ask(PlanQuery()), (await client.ask(ForecastQuery())).items
 
-    plan, forecasts = asyncio.run(ask())
+    plan, forecasts = answer(options, work)
     if options.json:
         both = {"plan": to_json(plan), "forecasts": to_json(forecasts)}
         print(json.dumps(both, ensure_ascii=False, indent=2))
     else:
-        print("\n".join(render(plan, forecasts, ZoneInfo(config.time_zone))))
+        print(
+            "\n".join(
+                render(plan, forecasts, ZoneInfo(load_config(config_path(options)).time_zone))
+            )
+        )
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sitecontroller.cli import limits
+from sitecontroller.cli.asking import print_answer
 from sitecontroller.cli.ocpp import since
 from sitecontroller.client import ControllerClient
 from sitecontroller.clock import SystemClock
@@ -83,7 +83,7 @@ def show(options: argparse.Namespace) -> int:
     async def work(client: ControllerClient) -> list[str]:
         return render(await client.ask(SessionNeedsQuery(await _key(client, options.session))))
 
-    return limits.ask(options, work)
+    return print_answer(options, work)
 
 
 def needs(options: argparse.Namespace) -> int:
@@ -95,7 +95,7 @@ def needs(options: argparse.Namespace) -> int:
         lines = render(await client.ask(SessionNeedsQuery(key)))
         return [*lines, *([result.reason] if result.reason else ())]
 
-    return limits.ask(options, work)
+    return print_answer(options, work)
 
 
 def boost(options: argparse.Namespace) -> int:
@@ -107,7 +107,7 @@ def boost(options: argparse.Namespace) -> int:
         await client.execute(command)
         return render(await client.ask(SessionNeedsQuery(key)))
 
-    return limits.ask(options, work)
+    return print_answer(options, work)
 
 
 def discharge(options: argparse.Namespace) -> int:
@@ -119,7 +119,7 @@ def discharge(options: argparse.Namespace) -> int:
         await client.execute(command)
         return render(await client.ask(SessionNeedsQuery(key)))
 
-    return limits.ask(options, work)
+    return print_answer(options, work)
 
 
 def history(options: argparse.Namespace) -> int:
@@ -138,7 +138,7 @@ def history(options: argparse.Namespace) -> int:
                 break
         return [line_of(change) for change in changes] or ["No limit has changed in that time."]
 
-    return limits.ask(options, work)
+    return print_answer(options, work)
 
 
 def wanted_needs(key: str, options: argparse.Namespace) -> SetChargingNeeds:

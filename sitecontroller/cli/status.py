@@ -1,13 +1,11 @@
 """`status`: the site in a page of text, from the running controller's API."""
 
 import argparse
-import asyncio
 import json
 
+from sitecontroller.cli.asking import answer
 from sitecontroller.cli.run import status_line
-from sitecontroller.cli.sites import config_path
 from sitecontroller.client import ControllerClient
-from sitecontroller.config import load_config
 from sitecontroller.domain.live import SnapshotFrame
 from sitecontroller.domain.topology import PerPhase
 from sitecontroller.domain.views import EvseView, Snapshot
@@ -16,8 +14,7 @@ from sitecontroller.wire import to_json
 
 def show(options: argparse.Namespace) -> int:
     """Print what the controller does now."""
-    config = load_config(config_path(options))
-    snapshot = asyncio.run(_snapshot(ControllerClient.from_state_dir(config.state_dir)))
+    snapshot = answer(options, _snapshot)
     if options.json:
         print(json.dumps(to_json(snapshot), ensure_ascii=False, indent=2))
     else:
@@ -26,13 +23,10 @@ def show(options: argparse.Namespace) -> int:
 
 
 async def _snapshot(client: ControllerClient) -> Snapshot:
-    try:
-        async for frame in client.live():
-            if isinstance(frame, SnapshotFrame):
-                return frame.snapshot
-        raise AssertionError("the live feed begins with a snapshot")
-    finally:
-        await client.close()
+    async for frame in client.live():
+        if isinstance(frame, SnapshotFrame):
+            return frame.snapshot
+    raise AssertionError("the live feed begins with a snapshot")
 
 
 def render(snapshot: Snapshot) -> list[str]:

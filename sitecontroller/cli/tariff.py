@@ -1,12 +1,10 @@
 """`tariff`: what charging costs, shown and set at the running controller."""
 
 import argparse
-import asyncio
-from collections.abc import Awaitable, Callable
 from zoneinfo import ZoneInfo
 
+from sitecontroller.cli.asking import answer
 from sitecontroller.cli.sites import amount, config_path
-from sitecontroller.client import ControllerClient
 from sitecontroller.config import SiteConfig, load_config
 from sitecontroller.domain.tariff import Tariff, TariffDimension, TariffTerms
 
@@ -15,15 +13,13 @@ UNITS = {TariffDimension.ENERGY: "per kWh", TariffDimension.FLAT: "per session"}
 
 def show(options: argparse.Namespace) -> int:
     """Print the tariff in force."""
-    _ask(options, lambda client: client.tariff())
-    return 0
+    return _print(options, answer(options, lambda client: client.tariff()))
 
 
 def change(options: argparse.Namespace) -> int:
     """Set a price from now on and print it."""
     wanted = terms(options)
-    _ask(options, lambda client: client.set_tariff(wanted))
-    return 0
+    return _print(options, answer(options, lambda client: client.set_tariff(wanted)))
 
 
 def terms(options: argparse.Namespace) -> TariffTerms:
@@ -52,16 +48,6 @@ def render(tariff: Tariff, config: SiteConfig) -> list[str]:
     ]
 
 
-def _ask(
-    options: argparse.Namespace, question: Callable[[ControllerClient], Awaitable[Tariff]]
-) -> None:
-    config = load_config(config_path(options))
-
-    async def ask() -> Tariff:
-        client = ControllerClient.from_state_dir(config.state_dir)
-        try:
-            return await question(client)
-        finally:
-            await client.close()
-
-    print("\n".join(render(asyncio.run(ask()), config)))
+def _print(options: argparse.Namespace, tariff: Tariff) -> int:
+    print("\n".join(render(tariff, load_config(config_path(options)))))
+    return 0

@@ -7,6 +7,7 @@ from datetime import time
 from pathlib import Path
 
 from sitecontroller.config.table import Table
+from sitecontroller.domain.digital_input import INPUT_PREFIX
 from sitecontroller.domain.dimming import guaranteed_w
 from sitecontroller.domain.limit_source import CURRENT_A_MAX, POWER_W_MAX, LimitSource
 from sitecontroller.domain.lpc import HEARTBEAT_LOST_S, LimitValue, Terms
@@ -153,6 +154,8 @@ def read_limit_sources(
             continue
         if source.source_id in sources:
             table.fault("id", f"'{source.source_id}' is used twice")
+        if source.source_id.startswith(INPUT_PREFIX):
+            table.fault("id", f"begins with '{INPUT_PREFIX}', which contacts of [[inputs]] do")
         sources[source.source_id] = source
     return tuple(sources.values())
 

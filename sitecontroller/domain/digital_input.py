@@ -11,6 +11,9 @@ from enum import StrEnum
 from sitecontroller.domain.queries import Query
 from sitecontroller.domain.topology import PerPhase
 
+INPUT_PREFIX = "input-"
+"""Of the site limits that dimming contacts set: no other source of limits is called so."""
+
 
 class InputKind(StrEnum):
     """What acts."""
@@ -55,7 +58,7 @@ class DigitalInput:
     @property
     def limit_id(self) -> str:
         """The site limit that a dimming one sets."""
-        return f"input-{self.input_id}"
+        return INPUT_PREFIX + self.input_id
 
     @property
     def is_line(self) -> bool:

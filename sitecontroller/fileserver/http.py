@@ -107,7 +107,8 @@ class HttpDoor:
         finally:
             writer.close()
             with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(writer.wait_closed(), LINGER_S)
+                async with asyncio.timeout(LINGER_S):
+                    await writer.wait_closed()
             writer.transport.abort()
 
 
@@ -169,7 +170,8 @@ class _Conversation:
                 return event
             if self._h11.they_are_waiting_for_100_continue:
                 await self._send(h11.InformationalResponse(status_code=100, headers=[]))
-            data = await asyncio.wait_for(self._reader.read(CHUNK_BYTES), within_s)
+            async with asyncio.timeout(within_s):
+                data = await self._reader.read(CHUNK_BYTES)
             self._h11.receive_data(data)
 
     async def _answer(self, request: h11.Request) -> None:
@@ -291,7 +293,8 @@ class _Conversation:
         data = self._h11.send(event)
         if data:
             self._writer.write(data)
-            await asyncio.wait_for(self._writer.drain(), PIECE_WITHIN_S)
+            async with asyncio.timeout(PIECE_WITHIN_S):
+                await self._writer.drain()
 
     async def _linger(self) -> None:
         """Read on for a moment: closing on unread bytes would reset the answer away."""

@@ -271,7 +271,8 @@ class Certificates:
 
     async def _follow(self, command_id: str, taken: asyncio.Future[bool]) -> None:
         try:
-            effective = await asyncio.wait_for(taken, SIGNED_WITHIN_S)
+            async with asyncio.timeout(SIGNED_WITHIN_S):
+                effective = await taken
             reason = None if effective else "the charger did not take its new certificate"
         except TimeoutError:
             effective, reason = False, f"no new certificate within {SIGNED_WITHIN_S:.0f} s"

@@ -40,7 +40,8 @@ class Effect:
     async def shows(self, within_s: float) -> bool:
         """Whether it showed, or does in time."""
         try:
-            await asyncio.wait_for(self._seen.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._seen.wait()
         except TimeoutError:
             return False
         finally:

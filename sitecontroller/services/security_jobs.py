@@ -218,7 +218,8 @@ class SecurityJobs:
     ) -> None:
         station_id = link.station_id
         try:
-            await asyncio.wait_for(shown, DROPPED_AFTER_S)
+            async with asyncio.timeout(DROPPED_AFTER_S):
+                await shown
         except TimeoutError:
             await link.close("its password has changed")
         loop = asyncio.get_running_loop()
@@ -226,7 +227,8 @@ class SecurityJobs:
         while loop.time() < ends_s and self._is_pending(station_id, kept):
             with_next = self._expect_login(station_id)
             try:
-                await asyncio.wait_for(with_next, max(0.0, ends_s - loop.time()))
+                async with asyncio.timeout_at(ends_s):
+                    await with_next
             except TimeoutError:
                 break
         if self._is_pending(station_id, kept):
@@ -344,12 +346,14 @@ class SecurityJobs:
         if not answer.accepted:
             raise OperatingError(f"it asks for no certificate: {answer.status}")
         try:
-            if not await asyncio.wait_for(taken, SIGNED_WITHIN_S):
-                raise OperatingError("it did not take its certificate")
+            async with asyncio.timeout(SIGNED_WITHIN_S):
+                was_taken = await taken
         except TimeoutError:
             raise OperatingError(
                 f"it asked for no certificate within {SIGNED_WITHIN_S:.0f} s"
             ) from None
+        if not was_taken:
+            raise OperatingError("it did not take its certificate")
 
     def logged_in(self, station_id: str, profile: SecurityProfile) -> None:
         """A station is back; called for every log-in, returns at once."""

@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
 
-from sitecontroller.config import HttpSignal
+from sitecontroller.config import HttpSignal, OpenAdrSignal
 from sitecontroller.domain.limit_signal import SaidLimit, SenselessSignal
 from sitecontroller.ports import SignalListener
 from sitecontroller.signals.reading import TEXT_BYTES_MAX, parsed, said_in
@@ -33,27 +33,33 @@ class HttpSource:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with connected(self._signal.ca_file) as client:
-            while True:
-                await self.ask(client)
-                await asyncio.sleep(self._signal.poll_s)
-
-    async def ask(self, client: httpx.AsyncClient) -> None:
-        """One question; whatever goes wrong outside is told, not raised."""
-        try:
-            said = await self._said(client)
-        except SenselessSignal as fault:
-            self._listener.failed(self._source_id, str(fault))
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            self._listener.failed(self._source_id, unreachable(self._signal.url, error))
-        else:
-            self._listener.told(self._source_id, said)
+        await ask_for_ever(self._source_id, self._signal, self._said, self._listener)
 
     async def _said(self, client: httpx.AsyncClient) -> tuple[SaidLimit, ...]:
         signal, token = self._signal, await reveal(self._signal.token)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         body = await fetched(client, "GET", signal.url, headers=headers)
         return said_in(parsed(body), signal.reading, signal.value, signal.until)
+
+
+async def ask_for_ever(
+    source_id: str,
+    signal: HttpSignal | OpenAdrSignal,
+    said: Callable[[httpx.AsyncClient], Awaitable[tuple[SaidLimit, ...]]],
+    listener: SignalListener,
+) -> None:
+    """Ask every `poll_s` and tell the listener; what goes wrong outside is told, not raised."""
+    async with connected(signal.ca_file) as client:
+        while True:
+            try:
+                limits = await said(client)
+            except SenselessSignal as fault:
+                listener.failed(source_id, str(fault))
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                listener.failed(source_id, unreachable(signal.url, error))
+            else:
+                listener.told(source_id, limits)
+            await asyncio.sleep(signal.poll_s)
 
 
 @contextlib.asynccontextmanager

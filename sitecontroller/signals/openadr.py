@@ -5,7 +5,6 @@ pages; one that is gone was deleted. The client's credentials go to the token's 
 to the one that the VTN names, on the VTN's own host alone.
 """
 
-import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from sitecontroller.config import OpenAdrSignal
 from sitecontroller.domain.limit_signal import SaidLimit, SenselessSignal
 from sitecontroller.domain.openadr import Terms, limits_of, programmes_to_ask, units_of
 from sitecontroller.ports import Clock, SignalListener
-from sitecontroller.signals.http import Refused, connected, fetched, unreachable
+from sitecontroller.signals.http import Refused, ask_for_ever, fetched
 from sitecontroller.signals.reading import parsed
 from sitecontroller.signals.secrets import reveal
 
@@ -48,20 +47,7 @@ class OpenAdrSource:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with connected(self._signal.ca_file) as client:
-            while True:
-                await self._poll(client)
-                await asyncio.sleep(self._signal.poll_s)
-
-    async def _poll(self, client: httpx.AsyncClient) -> None:
-        try:
-            said = await self._said(client)
-        except SenselessSignal as fault:
-            self._listener.failed(self._source_id, str(fault))
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            self._listener.failed(self._source_id, unreachable(self._signal.url, error))
-        else:
-            self._listener.told(self._source_id, said)
+        await ask_for_ever(self._source_id, self._signal, self._said, self._listener)
 
     async def _said(self, client: httpx.AsyncClient) -> tuple[SaidLimit, ...]:
         events = await self._events(client)

@@ -94,7 +94,8 @@ async def _play(site: Path, description: SiteDescription, seed: int | None) -> N
     running = asyncio.create_task(virtual.run(lambda: controller_url(site, description) or url))
     while not running.done() and not stop.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), PASSWORDS_KEPT_EVERY_S)
+            async with asyncio.timeout(PASSWORDS_KEPT_EVERY_S):
+                await stop.wait()
         keep_passwords(site, virtual)
     await virtual.stop()
     await running

@@ -126,6 +126,7 @@ def test_dimming_keeps_the_minimum_that_paragraph_14a_guarantees_a_group() -> No
         ({**WINDOWS, "windows": ["Mon 17:00-20:00"]}, "windows", "is no window"),
         ({"id": "t", "kind": "windows", "dimmed_w": 1}, "windows", "is missing"),
         ({"id": "t", "kind": "windows", "windows": ["Mo 17:00-20:00"]}, "dimmed_w", "dimmed_a"),
+        ({**WINDOWS, "id": "input-gate"}, "id", "[[inputs]]"),
     ],
 )
 def test_a_fault_names_its_key_and_what_to_do(source: dict[str, Any], key: str, words: str) -> None:

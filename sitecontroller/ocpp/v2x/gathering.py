@@ -66,9 +66,8 @@ class _Waiting:
             quiet_s = NEXT_PART_S if self._parts else FIRST_PART_S
             self._came.clear()
             try:
-                await asyncio.wait_for(
-                    self._came.wait(), min(quiet_s, max(0.0, ends_s - loop.time()))
-                )
+                async with asyncio.timeout_at(min(loop.time() + quiet_s, ends_s)):
+                    await self._came.wait()
             except TimeoutError:
                 break
         if not self._parts:
