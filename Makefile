@@ -10,6 +10,9 @@ SCENARIOS ?= 10000
 GUIDED ?= 300000
 comma := ,
 
+# The tests start hundreds of processes, of which none is to compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test check types lint tests conformance bench soak interop screenshots lock clean
 
 help: ## this list

@@ -1,5 +1,7 @@
 """The test run's own rules: property-test profiles, the async runner, and no silent slow tests."""
 
+import os
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -13,6 +15,9 @@ from tests.conformance.recorder import Recorder
 from tests.support import run_bounded
 
 SLOW_S = 10.0
+MEMORY_DISK = Path("/dev/shm")
+MEMORY_FREE_BYTES = 2**30
+"""Far more than the folders of the tests that run at a time take."""
 
 settings.register_profile("default", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile(
@@ -80,7 +85,18 @@ class UnmarkedSlowTests:
             )
 
 
+def keep_temporary_folders_in_memory() -> None:
+    """Where there is room and programs may be started: on a disk every commit waits for an fsync,
+    and no test can tell, since none cuts the power."""
+    if not (MEMORY_DISK.is_dir() and os.access(MEMORY_DISK, os.W_OK)):
+        return
+    programs_start = not os.statvfs(MEMORY_DISK).f_flag & os.ST_NOEXEC
+    if programs_start and shutil.disk_usage(MEMORY_DISK).free > MEMORY_FREE_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_DISK))
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    keep_temporary_folders_in_memory()
     is_worker = hasattr(config, "workerinput")
     config.pluginmanager.register(WaitsForCpu())
     if conformance.task():
