@@ -42,8 +42,10 @@ def flows_of(control: EvseControl, now_s: float, timing: Timing) -> Flows:
 
 
 def _leaving(control: EvseControl, now_s: float, timing: Timing, exposure_a: float) -> Flows:
-    """Just after a session its current may still be in the meter's last sample."""
-    recent = control.ended_s is not None and now_s - control.ended_s <= timing.reaction_s
+    """Just after a session its current may still be in the meter's last sample. For longer than
+    that it excuses no meter above its cap: a step of the building would hide behind it."""
+    ended_for_s = float("inf") if control.ended_s is None else now_s - control.ended_s
+    recent, is_falling = ended_for_s <= timing.reaction_s, ended_for_s <= ALIGNED_AFTER_S
     if not recent and exposure_a == 0:
         return NO_FLOWS
     flows = [NO_FLOW, NO_FLOW, NO_FLOW]
@@ -51,5 +53,6 @@ def _leaving(control: EvseControl, now_s: float, timing: Timing, exposure_a: flo
         left_a = max(0.0, control.left.current_a[phase] or 0.0) if recent else 0.0
         least_a = min(0.0, control.left.least_a[phase] or 0.0) if recent else 0.0
         if left_a or least_a or exposure_a:
-            flows[phase] = Flow(least_a, left_a, exposure_a, left_a)
+            falling_a = left_a if is_falling else 0.0
+            flows[phase] = Flow(least_a, left_a, exposure_a, falling_a)
     return flows[0], flows[1], flows[2]

@@ -59,7 +59,7 @@ def test_a_car_that_could_do_with_less_gives_way_to_a_ripple_and_goes_on() -> No
             assert site.drawn_a(1) == 16
             site.step_base("f", (0.2, 0.2, 0.2))
             await site.advance(30)
-            assert site.drawn_a(1) == pytest.approx(15.3)
+            assert 15 < site.drawn_a(1) <= 15.8
 
     play(story())
 
