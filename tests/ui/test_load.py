@@ -115,6 +115,13 @@ def test_a_row_says_the_limit_once_and_then_why() -> None:
     assert (row.cap.replace("\N{NO-BREAK SPACE}", " "), row.why) == ("11 A", "Feeder A, L2")
 
 
+def test_a_fuse_without_a_meter_says_so() -> None:
+    picture = a_picture()
+    picture.circuits["main"] = replace(picture.circuits["main"], measured_at=None, limited_by=None)
+    why = presenter.rows(picture, idle=False)[0].why
+    assert why.endswith("A, without a meter"), why
+
+
 @pytest.mark.parametrize(
     ("change", "tone", "says"),
     [

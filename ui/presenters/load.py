@@ -100,11 +100,12 @@ def _standing(circuit: CircuitView, now: datetime, *, live: bool) -> tuple[State
         )
     if circuit.stale:
         return State(translate("Load", "Meter late"), Shape.DIAMOND, Tone.MEDIUM), measured
-    fuse = translate("Load", "fuse {limit}, measured {age}").format(
-        limit=units.rating(circuit.limit_a), age=measured
-    )
     if circuit.limited_by is not None:
         return State(translate("Load", "Limited"), Shape.BAR, Tone.NORMAL), circuit.limited_by
+    words = translate("Load", "fuse {limit}, measured {age}")
+    if circuit.measured_at is None:
+        words = translate("Load", "fuse {limit}, without a meter")
+    fuse = words.format(limit=units.rating(circuit.limit_a), age=measured)
     return State(translate("Load", "Normal"), Shape.NONE, Tone.MUTED), fuse
 
 
