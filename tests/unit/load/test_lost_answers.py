@@ -162,7 +162,7 @@ def test_a_limit_sent_over_a_line_whose_clock_is_unknown_never_lapses() -> None:
                 return made
 
             site.load._cycle._order = loses_clock  # type: ignore[method-assign]
-            await site.advance(160)
+            await site.advance(250)
             assert told
             assert told[-1].lease_s is None
             site.disconnect("CP-01")
