@@ -1,5 +1,6 @@
 """A whole site for a test: the real controller on a free port, with a real database."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from sitecontroller.domain.tariff import PriceComponent, Tariff, TariffDimension
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.ports import Clock, UnitOfWork
 from sitecontroller.seed import Seed, plant
+from sitecontroller.simulation.virtual_time import VirtualLoop, virtual_clock
 from tests.wire.charger import Charger, charger_at
 
 PASSWORD = "0123456789abcdef0123456789abcdef01234567"
@@ -132,9 +134,10 @@ async def running_site(
     stations: Sequence[str] = STATIONS,
     **ocpp: Any,
 ) -> AsyncIterator[TestSite]:
-    """Start a site in a directory; `planted`: its database exists from an earlier start."""
+    """Start a site in a directory; `planted`: its database exists from an earlier start. Its clock
+    is that of a virtual loop, where it runs on one."""
     config = site_config(directory, stations=stations, **ocpp)
-    used = clock or SystemClock()
+    used = clock or _clock()
     if not planted:
         tokens = tuple(TokenRecord(card, IdTokenType.ISO14443, card) for card in CARDS)
         await plant(config, used, Seed(dict.fromkeys(stations, PASSWORD), tokens, tariff))
@@ -146,6 +149,11 @@ async def running_site(
         yield TestSite(site)
     finally:
         await site.stop()
+
+
+def _clock() -> Clock:
+    on_virtual_time = isinstance(asyncio.get_running_loop(), VirtualLoop)
+    return virtual_clock() if on_virtual_time else SystemClock()
 
 
 async def boot16(charger: Charger, vendor: str = "Test", model: str = "Wallbox") -> None:

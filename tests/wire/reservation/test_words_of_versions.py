@@ -91,7 +91,7 @@ def test_16_a_fault_ends_the_reservation_and_a_person_is_told(scene16, status):
         await scene.status(1, "Reserved")
         await scene.status(1, status)
         await scene.becomes(key, State.REMOVED)
-        assert scene.alarm("reservation-lost", key) is not None
+        await eventually(lambda: scene.alarm("reservation-lost", key))
 
     scene16(play)
 
@@ -241,7 +241,7 @@ def test_a_reservation_that_the_station_gives_up_is_told_to_a_person(scene2x):
         told = {"reservationId": 1, "reservationUpdateStatus": "Removed"}
         assert await scene.charger.call("ReservationStatusUpdate", told) == {}
         await scene.becomes(key, State.REMOVED)
-        assert scene.alarm("reservation-lost", key) is not None
+        await eventually(lambda: scene.alarm("reservation-lost", key))
 
     scene2x(play)
 
