@@ -6,6 +6,7 @@ the next in turn is let in at its minimum and the last before it gives up the di
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sitecontroller.dlm.admission import on_step
 from sitecontroller.dlm.fill import NOWHERE
@@ -15,8 +16,7 @@ WORTH_HALVING = 0.5
 """Of a minimum: less room than this isn't worth another car's start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """One demand in its turn; `ceiling_a` is what it needs, `maximum_a` what it may have."""
 
     entries: tuple[int, ...]

@@ -1,16 +1,18 @@
 """Rules to share a garage: the well-known ones, honestly, and ours behind the same door.
 
-The well-known ones know the same limits: nobody gets less than 6 A but 0, a car may be stopped and
-started at any time for nothing, and currents aren't rounded to steps.
+The well-known ones know the same limits: nobody gets less than 6 A but 0, and currents are whole
+steps of 0.1 A, as OCPP says them. They may stop and start a car at any time for nothing.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from sitecontroller.dlm import CircuitState, Demand, Snapshot, allocate
+from sitecontroller.dlm.admission import on_step
 from sitecontroller.dlm.stability import Dwell
 from sitecontroller.domain.topology import EvseKey
 from tests.bench.garage import CURRENT_A_MAX, CURRENT_A_MIN, POWER_W_MAX, VOLTAGE_V, Car, Rule
 
+STEP_A = 0.1
 Key = Callable[[Car, float], float]
 
 
@@ -20,7 +22,7 @@ def round_robin(here: Sequence[Car], free_a: float, now_s: float) -> Iterable[fl
     count = min(len(here), int(free_a / CURRENT_A_MIN))
     order = sorted(here, key=lambda car: (car.taken_wh, car.number))
     served = {car.number for car in order[:count]}
-    each_a = min(CURRENT_A_MAX, free_a / max(1, count))
+    each_a = on_step(min(CURRENT_A_MAX, free_a / max(1, count)), STEP_A)
     return [each_a if car.number in served else 0.0 for car in here]
 
 
@@ -30,7 +32,7 @@ def in_order(key: Key) -> Rule:
     def rule(here: Sequence[Car], free_a: float, now_s: float) -> Iterable[float]:
         current_a = {}
         for car in sorted(here, key=lambda car: (key(car, now_s), car.number)):
-            given_a = min(CURRENT_A_MAX, free_a)
+            given_a = on_step(min(CURRENT_A_MAX, free_a), STEP_A)
             if given_a < CURRENT_A_MIN:
                 given_a = 0.0
             current_a[car.number] = given_a
@@ -81,6 +83,7 @@ def _demand(car: Car, now_s: float, tells_departure: bool) -> Demand:
         phases=(0,),
         current_a_min=CURRENT_A_MIN,
         current_a_max=CURRENT_A_MAX,
+        step_a=STEP_A,
         limit_a=car.current_a,
         settled_s=dwell.settled_s(now_s),
         credit_s=dwell.credit_s,

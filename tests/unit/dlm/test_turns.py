@@ -1,15 +1,19 @@
 """Policies in which cars take turns: who comes first, what it leaves to others, and the judges."""
 
 import itertools
+import random
 from dataclasses import replace
 
 import pytest
 
 from sitecontroller.dlm import CircuitState, Demand, DemandClass, GroupState, Snapshot, allocate
 from sitecontroller.dlm.admission import holds, minimum_of
+from sitecontroller.dlm.departures import SPARED_S, STAY_S, Car, scarce_until, stay_s
 from sitecontroller.dlm.policy import POLICIES
 from sitecontroller.dlm.room import EPSILON_A, Room
 from sitecontroller.domain.topology import EvseKey
+from tests.bench.garage import POWER_W_MAX, VOLTAGE_V, Session
+from tests.bench.garage_optimum import most_energy_wh
 from tests.unit.dlm.oracle import in_turn
 from tests.unit.dlm.trees import Mix, random_snapshot
 
@@ -80,6 +84,65 @@ def test_of_two_that_cannot_both_be_met_the_larger_goes_short() -> None:
     assert currents("laxity", 32, small, large) == {"small": 32.0, "large": 0.0}
 
 
+def test_who_goes_short_is_served_before_who_can_wait_until_there_is_enough() -> None:
+    """Later on there is more than those who stay can take: what waits now is lost to nobody."""
+    cars = [leaving("one", 3, 2.85), leaving("two", 3, 2.85)]
+    short, stays = leaving("short", 3, 2.9), leaving("stays", 12, 1)
+    given = currents("laxity", 76, *cars, short, stays)
+    assert given == {"one": 32.0, "two": 32.0, "short": 12.0, "stays": 0.0}
+
+
+def test_where_current_is_scarce_who_leaves_first_charges_first() -> None:
+    first, then = leaving("first", 3, 1), leaving("then", 3.5, 1.9)
+    short = leaving("short", 3.5, 3)
+    assert currents("laxity", 32, first, then, short)["first"] == 32.0
+
+
+def test_who_can_wait_no_longer_charges_before_who_leaves_first() -> None:
+    soon = [leaving("soon", 2.9, 1), leaving("soon too", 2.9, 1)]
+    now, short = leaving("now", 3, 2.95), leaving("short", 3, 2.97)
+    given = currents("laxity", 64, *soon, now, short)
+    assert given["now"] == 32.0
+    assert given["short"] == 0.0
+
+
+@pytest.mark.parametrize("departs_in_s", [None, 0.0, -HOUR_S])
+def test_a_departure_in_the_past_is_none(departs_in_s: float | None) -> None:
+    past = replace(leaving("past", 1, 1), departs_in_s=departs_in_s)
+    assert stay_s(past) == STAY_S
+
+
+def stays(*hours: tuple[float, float]) -> list[Car]:
+    """Cars of 32 A by the hours that each stays and needs."""
+    cars = [leaving(f"car {number}", *each) for number, each in enumerate(hours)]
+    return [
+        Car(demand, stay * HOUR_S, need * HOUR_S, 32.0)
+        for demand, (stay, need) in zip(cars, hours, strict=True)
+    ]
+
+
+def test_current_is_scarce_while_all_of_it_finds_takers_whatever_is_done() -> None:
+    assert scarce_until(stays((3, 1), (4, 2)), 32.0) == 0.0
+    crowd = stays((2, 1), (2, 1), (2, 1), (9, 1))
+    assert scarce_until(crowd, 32.0) == pytest.approx(2 * HOUR_S, abs=SPARED_S)
+    assert scarce_until(crowd, 64.0) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_schedule_delivers_more_than_the_scarce_time_and_what_follows(seed: int) -> None:
+    rng = random.Random(seed)
+    hours = [(stay, rng.uniform(0.1, stay)) for stay in (rng.uniform(1, 9) for _ in range(7))]
+    capacity_a = 32 * rng.uniform(0.8, 3)
+    until_s = scarce_until(stays(*hours), capacity_a)
+    bound_as = capacity_a * until_s + sum(
+        32 * min(need * HOUR_S, max(0.0, stay * HOUR_S - until_s)) for stay, need in hours
+    )
+    sessions = [Session(0.0, s * HOUR_S, n * POWER_W_MAX, s * HOUR_S, 0.0) for s, n in hours]
+    most_as = most_energy_wh(sessions, capacity_a * VOLTAGE_V) / VOLTAGE_V * HOUR_S
+    assert most_as <= bound_as + 1.0
+    assert bound_as <= most_as + SPARED_S * 32 + 1.0
+
+
 def test_a_lower_class_is_served_last() -> None:
     large = leaving("large", 3, 2.8, demand_class=DemandClass.FLEET)
     small = leaving("small", 3, 1.5)
@@ -88,7 +151,7 @@ def test_a_lower_class_is_served_last() -> None:
 
 def test_a_lower_class_goes_short_before_a_higher_one() -> None:
     large = leaving("large", 3, 1.8, demand_class=DemandClass.FLEET)
-    small = leaving("small", 2.5, 0.5, demand_class=DemandClass.FLEET)
+    small = leaving("small", 3.2, 0.6, demand_class=DemandClass.FLEET)
     other = leaving("other", 3, 1.5)
     assert currents("laxity", 32, small, large, other)["large"] == 32.0
 
