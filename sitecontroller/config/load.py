@@ -17,7 +17,7 @@ class LoadSettings:
     "stop" (0 A); `policy` one of `dlm.policy.POLICIES`."""
 
     lease_s: int = 300
-    lease_s_max: int = 600
+    lease_s_max: int = 300
     """Of an EVSE that has spent half of its day's profile writes; never below `lease_s`."""
     fail_safe: str = "slow"
     reaction_s: float = 10.0
@@ -40,8 +40,8 @@ def read_load(table: Table, topology: Topology, time_zone: str) -> LoadSettings:
     if table.has("demand"):
         demand = read_demand(table.table("demand"), topology, time_zone)
     return LoadSettings(
-        lease_s=table.integer("lease_s", 300, low=120, high=900),
-        lease_s_max=table.integer("lease_s_max", 600, low=120, high=900),
+        lease_s=(lease_s := table.integer("lease_s", 300, low=120, high=900)),
+        lease_s_max=table.integer("lease_s_max", lease_s, low=120, high=900),
         fail_safe=table.text("fail_safe", "slow", pattern="slow|stop"),
         reaction_s=table.number("reaction_s", 10.0, low=2, high=60),
         policy=table.text("policy", EQUAL_SHARE, pattern="|".join(POLICIES)),

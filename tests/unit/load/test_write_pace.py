@@ -1,5 +1,6 @@
 """A station that takes no higher limit for a while (2.1, K01.FR.57), and one that asks itself."""
 
+from sitecontroller.config import LoadSettings
 from sitecontroller.dlm.exposure import Exposure, Sent
 from sitecontroller.services.load.leases import WRITES_PER_DAY, renewed_after_s
 from sitecontroller.services.load.state import LEASE_UNCERTAINTY_S
@@ -71,7 +72,7 @@ def test_a_limit_that_cannot_end_by_itself_is_told_once() -> None:
 
 def test_who_has_spent_half_of_the_days_writes_gets_longer_leases() -> None:
     async def story() -> None:
-        site = two_cars()
+        site = two_cars(settings=LoadSettings(lease_s_max=600))
         async with site:
             await both_charge(site)
             control, station = site.load._controls[key(1)], site.stations["CP-01"]
@@ -156,6 +157,22 @@ def test_a_day_of_writes_used_up_lets_nothing_rise_and_leases_go_on_until_the_ne
             control.writes_day -= 1
             await site.advance(60)
             assert site.told_a(1) > told_a
+
+    play(story())
+
+
+def test_a_car_that_leaves_some_of_its_limit_is_raised_once_a_minute() -> None:
+    async def story() -> None:
+        site = two_cars()
+        async with site:
+            await site.settle()
+            site.charge(key(1), car(10.0))
+            await site.advance(25)
+            sent = len(site.stations["CP-01"].limits())
+            await site.advance(58)
+            assert len(site.stations["CP-01"].limits()) <= sent + 1
+            await site.advance(180)
+            assert site.told_a(1) == 32
 
     play(story())
 
