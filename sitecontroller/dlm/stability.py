@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 RAMP_A = 6.0
 RAMP_ROOM_SHARE = 0.25
 INCREASE_EVERY_S = 10.0
+INCREASE_UNUSED_EVERY_S = 60.0
+"""Of who was seen to take less than it has."""
 DEAD_BAND_A = 1.0
 CALM_S = 60.0
 CALM_DEAD_BAND_A = 0.5
@@ -22,11 +24,14 @@ STARTS_PER_HOUR_MAX = 4
 REST_S = 900.0
 CREDIT_S_MAX = 3600.0
 
-UNDER_A = 2.0
-UNDER_S = 60.0
-NEED_EXTRA_A = 1.5
-RIDING_A = 1.0
-RIDING_S = 20.0
+LEFT_A_MIN = 1.0
+LEFT_SHARE = 0.08
+"""A car that takes all it is given leaves less of it: so much of what it draws, and `CLOSER_A`."""
+CLOSER_A = 0.2
+UNDER_A = 0.5
+"""Who leaves so much more takes less than it is given."""
+UNDER_S = 30.0
+RIDING_S = 10.0
 DRAWS_A = 1.0
 SLEEPS_AFTER_S = 60.0
 FIRST_SLEEPS_AFTER_S = 180.0
@@ -133,6 +138,11 @@ class Need:
         self._watch_riding(draw_a, measured_s)
         self._watch_under(draw_a, limit_a, measured_s)
 
+    @property
+    def takes_less(self) -> bool:
+        """Whether it draws, but the last reading showed less than it has."""
+        return self._under_since_s is not None and self._nothing_since_s is None
+
     def suspended(self, now_s: float) -> None:
         """The station says that the car takes nothing, and there is no reading to tell."""
         self._watch_sleep(0.0, now_s)
@@ -154,7 +164,7 @@ class Need:
     def _watch_riding(self, draw_a: float, measured_s: float) -> None:
         """Close to what it was seen to need. A limit below that tells nothing new: it would be
         lifted although the car takes no more than before."""
-        if self.need_a is None or draw_a < self.need_a - RIDING_A:
+        if self.need_a is None or draw_a + left_a(draw_a) < self.need_a + CLOSER_A:
             self._riding_since_s = None
             return
         if self._riding_since_s is None:
@@ -167,11 +177,16 @@ class Need:
         draws.append((measured_s, draw_a))
         while draws[0][0] < measured_s - UNDER_S:
             draws.popleft()
-        if draw_a > limit_a - UNDER_A:
+        if draw_a + left_a(draw_a) + UNDER_A > limit_a:
             self._under_since_s = None
             return
         if self._under_since_s is None:
             self._under_since_s = measured_s
         if measured_s - self._under_since_s >= UNDER_S:
             peak_a = max(draw for _, draw in draws)
-            self.need_a = max(self.minimum_a, peak_a + NEED_EXTRA_A)
+            self.need_a = max(self.minimum_a, peak_a + left_a(peak_a))
+
+
+def left_a(draw_a: float) -> float:
+    """What a car that needs so much is given on top: if it takes more of it, it needs more."""
+    return max(LEFT_A_MIN, CLOSER_A + LEFT_SHARE * draw_a)

@@ -13,7 +13,12 @@ from sitecontroller.dlm.admission import on_step
 from sitecontroller.dlm.limits import Limit
 from sitecontroller.dlm.room import Room
 from sitecontroller.dlm.snapshot import Demand, Snapshot
-from sitecontroller.dlm.stability import DEAD_BAND_A, INCREASE_EVERY_S, raised_limit_a
+from sitecontroller.dlm.stability import (
+    DEAD_BAND_A,
+    INCREASE_EVERY_S,
+    INCREASE_UNUSED_EVERY_S,
+    raised_limit_a,
+)
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.services.load.circuits import Sight
 from sitecontroller.services.load.evse import EvseControl, Timing
@@ -148,9 +153,10 @@ class Pass:
         """While a lower limit waits for evidence a higher one would hide what the car does: after
         a restart an earlier controller's limit would never be struck off."""
         control = self.controls[demand.key]
+        every_s = INCREASE_UNUSED_EVERY_S if control.need.takes_less else INCREASE_EVERY_S
         return (
             (demand.limit_a == 0 or control.lacks_evidence_s(self.now_s) == 0)
-            and self.now_s >= control.increased_s + INCREASE_EVERY_S
+            and self.now_s >= control.increased_s + every_s
             and self.now_s >= control.retry_s
             and self.may_raise(demand.key)
             and (demand.limit_a == 0 or control.writes_spent < WRITES_PER_DAY)

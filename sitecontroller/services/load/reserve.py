@@ -8,7 +8,7 @@ from sitecontroller.dlm.room import EPSILON_A
 from sitecontroller.services.load.circuits import CircuitControl
 from sitecontroller.services.load.evse import EvseControl
 
-RESERVE_A = 0.5
+RESERVE_A = 0.25
 
 
 def reserve_of(circuit: CircuitControl, below: Iterable[EvseControl]) -> float:

@@ -65,19 +65,30 @@ def observe(need: Need, draws: list[tuple[float, float]], start_s: float = 0.0) 
 def test_a_tapering_car_needs_its_draw_and_a_little_more() -> None:
     need = Need(6.0)
     observe(need, [(10, 16)] * 7)
-    assert need.need_a == 11.5
+    assert need.need_a == 11.0
 
 
 def test_a_short_dip_is_no_taper() -> None:
     need = Need(6.0)
-    observe(need, [(10, 16)] * 5 + [(15.5, 16)] + [(10, 16)] * 3)
+    observe(need, [(10, 16)] * 3 + [(15.5, 16)] + [(10, 16)] * 3)
     assert need.need_a is None
 
 
 def test_a_car_that_rides_on_its_limit_is_raised_again() -> None:
     need = Need(6.0)
     observe(need, [(10, 16)] * 7)
-    observe(need, [(11.4, 11.5)] * 3, start_s=100)
+    observe(need, [(10.9, 11)] * 2, start_s=100)
+    assert need.need_a is None
+
+
+@pytest.mark.parametrize("draw_a", [6.0, 10.0, 16.0, 28.0])
+def test_a_car_that_takes_93_percent_of_its_limit_shows_that_it_needs_more(draw_a: float) -> None:
+    need = Need(6.0)
+    observe(need, [(draw_a, 32)] * 7)
+    assert need.need_a is not None
+    observe(need, [(draw_a, need.need_a)] * 3, start_s=100)
+    assert need.need_a is not None, "it takes no more than before"
+    observe(need, [(0.93 * need.need_a, need.need_a)] * 2, start_s=200)
     assert need.need_a is None
 
 
@@ -86,7 +97,7 @@ def test_a_limit_below_what_a_car_needs_does_not_show_that_it_needs_more() -> No
     need = Need(6.0)
     observe(need, [(10, 16)] * 7)
     observe(need, [(10, 11)] * 30 + [(8, 8)] * 30, start_s=100)
-    assert need.need_a == 11.5
+    assert need.need_a == 11.0
 
 
 def test_a_car_that_takes_nothing_falls_asleep_and_is_asked_again() -> None:

@@ -49,8 +49,8 @@ def test_a_vip_charges_before_who_came_first_and_its_reason_says_so() -> None:
         site = site_of(NARROW_A, evse(1), evse(2, service_class=ServiceClass.VIP))
         async with site:
             await one_by_one(site)
-            assert (site.told_a(1), site.told_a(2)) == (0, pytest.approx(10.5))
-            assert why(site, 2) == "10.5 A: vip; Main, L1"
+            assert (site.told_a(1), site.told_a(2)) == (0, pytest.approx(10.7))
+            assert why(site, 2) == "10.7 A: vip; Main, L1"
 
     play(story())
 
@@ -64,7 +64,7 @@ def test_what_is_said_of_a_session_stands_before_its_evse() -> None:
                 site.charge(key(number), car())
             claim(site, 2, service_class=ServiceClass.NORMAL)
             await site.advance(120)
-            assert (site.told_a(1), site.told_a(2)) == (pytest.approx(10.5), 0)
+            assert (site.told_a(1), site.told_a(2)) == (pytest.approx(10.7), 0)
 
     play(story())
 
@@ -79,10 +79,10 @@ def test_a_boost_is_first_until_its_end_and_no_longer() -> None:
             claim(site, 1, boost_ends_s=ends_s, boost_words="boost until 18:00")
             await site.advance(120)
             assert site.told_a(2) == 0
-            assert why(site, 1) == "10.5 A: boost until 18:00; Main, L1"
+            assert why(site, 1) == "10.7 A: boost until 18:00; Main, L1"
             await site.advance(1200)
             assert site.told_a(1) == 0
-            assert why(site, 2) == "10.5 A: fleet; Main, L1"
+            assert why(site, 2) == "10.7 A: fleet; Main, L1"
 
     play(story())
 
@@ -154,7 +154,7 @@ def test_a_guaranteed_current_is_there_whoever_else_charges() -> None:
             await one_by_one(site, 180)
             assert site.told_a(2) == pytest.approx(14.0)
             assert why(site, 2) == "14 A: 14 A guaranteed; Main, L1"
-            assert site.told_a(1) == pytest.approx(8.5)
+            assert site.told_a(1) == pytest.approx(8.7)
 
     play(story())
 

@@ -176,7 +176,7 @@ def test_each_limit_says_what_binds_it() -> None:
             feeder, free = site.load.limit_view(key(1)), site.load.limit_view(key(2))
             assert feeder is not None
             assert free is not None
-            assert (feeder.bound_by, feeder.reason) == ("b", "15.5 A: Feeder B, L1")
+            assert (feeder.bound_by, feeder.reason) == ("b", "15.7 A: Feeder B, L1")
             assert (free.bound_by, free.reason) == ("station", "32 A: the station's maximum")
             assert site.load.limit_view(EvseKey("nobody", 1)) is None
 
