@@ -113,6 +113,7 @@ def test_what_looks_like_a_frame_within_a_message_is_none(run):
         Frame(CONT, b"of nothing").serialize(mask=True),
         Frame(TEXT, b"an unknown kind").serialize(mask=True).replace(b"\x81", b"\x83", 1),
     ],
+    ids=["not masked", "reserved bit", "continuation of nothing", "unknown kind"],
 )
 def test_a_frame_that_breaks_the_protocol_closes_with_1002(run, broken):
     before = _wire(Frame(TEXT, b"before"))
