@@ -67,7 +67,7 @@ class Kept:
 
 
 class UnitOfWork(Protocol):
-    """Rows as domain values, inside one savepoint. Synchronous: runs in the database's thread."""
+    """Rows as domain values, stored or undone together. Synchronous: the database's thread."""
 
     # transactions
     def add_transaction(self, transaction: Transaction) -> None: ...
@@ -238,7 +238,8 @@ class Store(Protocol):
     async def commit(
         self, fn: Callable[Concatenate[UnitOfWork, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run `fn(tx, …)` in its own savepoint; returns after the fsynced commit.
+        """Run `fn(tx, …)`; returns after the fsynced commit. It may be run twice: all that it does
+        is done to its unit of work.
 
         An exception of `fn` undoes its unit alone and is raised here; StoreUnavailable when the
         commit failed.

@@ -100,7 +100,7 @@ class Store:
     async def commit(
         self, fn: Callable[Concatenate[ports.UnitOfWork, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run `fn(tx, …)` in its own savepoint; returns after the fsynced commit.
+        """Run `fn(tx, …)`, perhaps twice; returns after the fsynced commit.
 
         An exception of `fn` undoes its unit alone and is raised here; StoreUnavailable when the
         commit failed. A caller that is cancelled while it waits can't know whether it was done.

@@ -1,7 +1,7 @@
 """The two ends of the database that live in threads of their own: one writes, one reads.
 
-The writer takes several units of work into one durable commit; a unit that fails is undone alone,
-a commit that fails undoes all. Nothing here knows the event loop.
+The writer takes several units of work into one durable commit. A unit that fails is undone alone
+(all are run once more for that); a commit that fails undoes all. Nothing here knows the event loop.
 """
 
 import contextlib
@@ -60,10 +60,19 @@ class Writer:
         self._batches = 0
 
     def write(self, calls: Sequence[Call]) -> list[Outcome]:
-        """Run each call in its own savepoint and commit once; raises CommitFailed."""
+        """Run all calls and commit once; raises CommitFailed.
+
+        Failures are rare, so savepoints, two statements a call, are for a second run. Calls may be
+        run twice: all they do is in their unit of work.
+        """
         try:
             self.connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._unit(call) for call in calls]
+            outcomes = self._together(calls)
+            if outcomes is None:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                self.connection.execute("BEGIN IMMEDIATE")
+                outcomes = [self._unit(call) for call in calls]
             self.connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise CommitFailed(error) from error
@@ -99,12 +108,26 @@ class Writer:
         finally:
             self.connection.close()
 
+    def _together(self, calls: Sequence[Call]) -> list[Outcome] | None:
+        """None: one of them failed."""
+        try:
+            return [Outcome(self._result(call)) for call in calls]
+        except Exception as error:
+            if _is_broken(error):
+                raise
+            return None
+
+    def _result(self, call: Call) -> Any:
+        result = call(UnitOfWork(self.connection, self._clock_quality))
+        assert not hasattr(result, "__await__"), "a unit of work is a plain function"
+        return result
+
     def _unit(self, call: Call) -> Outcome:
+        """The call in a savepoint of its own."""
         execute = self.connection.execute
         execute("SAVEPOINT unit")
         try:
-            result = call(UnitOfWork(self.connection, self._clock_quality))
-            assert not hasattr(result, "__await__"), "a unit of work is a plain function"
+            result = self._result(call)
         except Exception as error:
             if _is_broken(error):
                 raise

@@ -132,6 +132,11 @@ def test_a_failed_commit_fails_for_all_and_keeps_nothing(run: Run, tmp_path: Pat
     run(scenario())
 
 
+def fail(tx: Any) -> None:
+    """For which the batch is run once more, each unit in a savepoint."""
+    raise Conflict("it can't be")
+
+
 @pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "COMMIT", "RELEASE unit"])
 def test_after_a_disk_fault_nothing_is_acknowledged_any_more(
     run: Run, tmp_path: Path, statement: str
@@ -142,8 +147,10 @@ def test_after_a_disk_fault_nothing_is_acknowledged_any_more(
             store.on_fault = told.append
             tapped = tap(store)
             tapped.failing[statement] = disk_error(sqlite3.SQLITE_IOERR_FSYNC)
-            with pytest.raises(StoreUnavailable):
-                await store.commit(tell, "lost")
+            results = await asyncio.gather(
+                store.commit(tell, "lost"), store.commit(fail), return_exceptions=True
+            )
+            assert [type(result) for result in results] == [StoreUnavailable] * 2
             tapped.failing.clear()
             with pytest.raises(StoreUnavailable, match="the disk says no"):
                 await store.commit(tell, "refused")
