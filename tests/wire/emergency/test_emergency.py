@@ -53,7 +53,6 @@ def test_a_person_stops_everything_and_a_person_lets_it_go_on(play: Any, version
             result = await client.execute(STOP)
             assert result.state is CommandState.ACCEPTED
             await eventually(lambda: one.is_stopped and other.is_stopped, WITHIN_S)
-            assert one.box.limits[-1] == other.box.limits[-1] == 0
             await asyncio.sleep(1)
             view = await client.ask(EmergencyQuery())
             assert (view.active, view.triggered_by) == (True, "Ada Lovelace")
@@ -160,6 +159,24 @@ def test_a_charger_that_chews_on_something_else_is_stopped_in_time(play: Any):
             for task in (slow, *waiting):
                 task.cancel()
             await asyncio.gather(slow, *waiting, return_exceptions=True)
+
+    play(story)
+
+
+def test_a_car_whose_session_cannot_be_ended_is_held_at_0_a(play: Any):
+    async def story(site: TestSite, client: ControllerClient) -> None:
+        await asyncio.sleep(EARLIER_LEASES_S)
+        async with wallbox_at(site, car_a=40) as wallbox:
+            await wallbox.box.begin()
+            await asyncio.sleep(60)
+            assert wallbox.drawn_a > 6
+            wallbox.box.charger.answers["RemoteStopTransaction"] = lambda _: {"status": "Rejected"}
+            await client.execute(STOP)
+            await eventually(lambda: wallbox.drawn_a == 0, WITHIN_S)
+            assert wallbox.box.limits[-1] == 0
+            assert not wallbox.box.ended
+            await asyncio.sleep(600)
+            assert wallbox.drawn_a == 0
 
     play(story)
 
