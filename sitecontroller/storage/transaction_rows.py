@@ -66,7 +66,8 @@ _BY_STATION_ID = _where(
     _AT_STATION,
     _columns.station_transaction_id
     == parameter("station_transaction_id", _columns.station_transaction_id),
-    order=_NEWEST_FIRST,
+    # The + keeps SQLite from walking through the station's whole past for the sake of the order.
+    order=(literal_column("+started_at").desc(), _columns.key.desc()),
 )
 _BEGUN_THEN = _columns.started_at == parameter("at", _columns.started_at)
 _BEGUN_AT_STATION = _where(_AT_STATION, _BEGUN_THEN, order=_NEWEST_FIRST)

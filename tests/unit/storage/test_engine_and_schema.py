@@ -4,6 +4,7 @@ import re
 import sqlite3
 from contextlib import closing
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -106,8 +107,15 @@ def test_every_field_of_the_domain_has_a_column(table: Table, cls: type) -> None
     assert not missing, f"{table.name} lacks {missing}: add a revision"
 
 
-def test_open_transactions_are_found_by_their_own_index(tmp_path: Path) -> None:
-    from sitecontroller.storage.transaction_rows import _COUNT_OPEN, _OPEN_AT_EVSE, _PAGE_OPEN
+def test_what_messages_look_up_is_found_by_its_own_index(tmp_path: Path) -> None:
+    """Else each would read all that its station ever had."""
+    from sitecontroller.storage.transaction_rows import (
+        _BEGUN_AT_EVSE,
+        _BY_STATION_ID,
+        _COUNT_OPEN,
+        _OPEN_AT_EVSE,
+        _PAGE_OPEN,
+    )
 
     path = tmp_path / "x.db"
     startup.upgrade(path)
@@ -118,12 +126,16 @@ def test_open_transactions_are_found_by_their_own_index(tmp_path: Path) -> None:
         "limit": 1,
         "before_at": 1,
         "before_key": "",
+        "station_transaction_id": "1",
+        "at": datetime(2026, 3, 1, tzinfo=UTC),
     }
     with closing(sqlite3.connect(path)) as connection:
         for statement, index in (
             (_OPEN_AT_EVSE, "transaction_open"),
             (_COUNT_OPEN, "transaction_open_token"),
             (_PAGE_OPEN, "transaction_open"),
+            (_BY_STATION_ID, "transaction_station_transaction"),
+            (_BEGUN_AT_EVSE, "transaction_started"),
         ):
             plan = connection.execute(
                 f"EXPLAIN QUERY PLAN {statement.sql}", statement._bound(asked)
