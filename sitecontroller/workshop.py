@@ -5,6 +5,7 @@ keeps its pace. Bounded: beyond `WAITING_MAX` jobs new ones are refused.
 import asyncio
 import functools
 import multiprocessing
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -33,7 +34,12 @@ class ProcessWorkshop:
                 f"{WAITING_MAX} documents are waiting already", remedy="Try again in a minute"
             )
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                1,
+                multiprocessing.get_context("spawn"),
+                initializer=signal.signal,  # a Ctrl-C in the terminal is for the controller
+                initargs=(signal.SIGINT, signal.SIG_IGN),
+            )
         self._waiting += 1
         pool = self._pool
         try:
