@@ -83,7 +83,7 @@ class UnitOfWork(Protocol):
     def transactions_by_station_id(
         self, station_id: str, station_transaction_id: str
     ) -> Sequence[Transaction]:
-        """All that ever had this id at this station, newest first."""
+        """Those that had this id at this station, newest first; not those of a long past."""
 
     def transactions_begun_at(
         self, station_id: str, evse_id: int | None, at: datetime
@@ -110,7 +110,7 @@ class UnitOfWork(Protocol):
     def orphan_reports(
         self, station_id: str, since: datetime
     ) -> Sequence[tuple[int, TransactionReport]]:
-        """(row id, report) kept without a transaction, oldest first."""
+        """(row id, report) kept without a transaction, oldest first; of very many the newest."""
 
     def adopt_report(self, row_id: int, transaction_key: str) -> None: ...
     def add_reading(self, transaction_key: str, reading: MeterReading) -> None: ...

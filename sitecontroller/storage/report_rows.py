@@ -40,6 +40,10 @@ READINGS_BITS = 20
 READINGS_MAX = (1 << READINGS_BITS) - 1
 """Readings kept of one transaction: 121 days at one every 10 s; later ones are dropped."""
 
+ORPHANS_MAX = 200
+"""Of a station's reports without a transaction, that are looked through for one: who goes on sending
+such must not slow the others down. All of them are kept."""
+
 _KINDS: dict[str, type[TransactionReport]] = {
     cls.__name__: cls for cls in (TransactionStarted, TransactionUpdated, TransactionEnded)
 }
@@ -87,7 +91,8 @@ _ORPHANS = Statement(
         ORPHAN,
         report.c.received_at >= parameter("since", report.c.received_at),
     )
-    .order_by(report.c.received_at, report.c.row_id)
+    .order_by(report.c.received_at.desc(), report.c.row_id.desc())
+    .limit(ORPHANS_MAX)
 )
 _KEPT = Statement(
     select(report.c.row_id, report.c.transaction_key).where(
@@ -155,8 +160,9 @@ class ReportRows:
     def orphan_reports(
         self, station_id: str, since: datetime
     ) -> Sequence[tuple[int, TransactionReport]]:
-        """(row id, report) received since then without a transaction, oldest first."""
-        rows = _ORPHANS.all(self.connection, {"station_id": station_id, "since": since})
+        """(row id, report) received since then without a transaction, oldest first; the newest
+        `ORPHANS_MAX` of them."""
+        rows = _ORPHANS.all(self.connection, {"station_id": station_id, "since": since})[::-1]
         return [(row["row_id"], from_json(_KINDS[row["kind"]], row["body"])) for row in rows]
 
     def adopt_report(self, row_id: int, transaction_key: str) -> None:

@@ -29,6 +29,9 @@ from sitecontroller.storage.statements import (
 UPDATES_MAX = 256
 """Statements kept, one for each set of columns that changed together."""
 
+SAME_ID_MAX = 100
+"""Of the transactions that had one id at a station: some begin anew with each restart."""
+
 _columns = table.c
 _PLAIN = tuple(field.name for field in fields(Transaction) if field.name != "id_token")
 _AT_STATION = _columns.station_id == parameter("station_id", _columns.station_id)
@@ -43,8 +46,10 @@ _NEWEST_FIRST = (_columns.started_at.desc(), _columns.key.desc())
 _Condition = ColumnElement[bool] | TextClause
 
 
-def _where(*conditions: _Condition, order: Sequence[ColumnElement[object]]) -> Statement:
-    return Statement(select(table).where(*conditions).order_by(*order))
+def _where(
+    *conditions: _Condition, order: Sequence[ColumnElement[object]], limit: int | None = None
+) -> Statement:
+    return Statement(select(table).where(*conditions).order_by(*order).limit(limit))
 
 
 def _page(*conditions: _Condition) -> Statement:
@@ -68,6 +73,7 @@ _BY_STATION_ID = _where(
     == parameter("station_transaction_id", _columns.station_transaction_id),
     # The + keeps SQLite from walking through the station's whole past for the sake of the order.
     order=(literal_column("+started_at").desc(), _columns.key.desc()),
+    limit=SAME_ID_MAX,
 )
 _BEGUN_THEN = _columns.started_at == parameter("at", _columns.started_at)
 _BEGUN_AT_STATION = _where(_AT_STATION, _BEGUN_THEN, order=_NEWEST_FIRST)
@@ -155,7 +161,7 @@ class TransactionRows:
     def transactions_by_station_id(
         self, station_id: str, station_transaction_id: str
     ) -> Sequence[Transaction]:
-        """All that ever had this id at this station, newest first."""
+        """The newest `SAME_ID_MAX` that had this id at this station, newest first."""
         asked: Row = {"station_id": station_id, "station_transaction_id": station_transaction_id}
         return self._all(_BY_STATION_ID, asked)
 

@@ -21,6 +21,7 @@ from tests.fuzz.target import BATCH, RSS_GROWTH_MIB_MAX, Escaped, rss_mib, targe
 WARM_UP = 20_000
 """Frames before memory is first looked at: caches and learned kinds have filled."""
 FOUND_MAX = 5
+TOLD_EVERY = 100_000
 
 
 def main() -> int:
@@ -65,6 +66,8 @@ async def _fuzz(version: OcppVersion, seed: int, count: int) -> dict[str, object
             fed.escaped.clear()
             faults += [f"{text} in frames {done} to {done + len(batch)}" for text in found]
             done += len(batch)
+            if done % TOLD_EVERY < len(batch):
+                print(f"{version}: {done} of {count}, {len(faults)} faults", file=sys.stderr)
             if not rss and done >= WARM_UP:
                 rss = rss_mib()
         grown = rss_mib() - rss if rss else 0.0

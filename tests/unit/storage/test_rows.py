@@ -37,6 +37,8 @@ from sitecontroller.domain.transaction import (
 from sitecontroller.ports import Receipt, StationRecord
 from sitecontroller.storage import backup, ledger_rows, report_rows, startup
 from sitecontroller.storage.engine import connect
+from sitecontroller.storage.report_rows import ORPHANS_MAX
+from sitecontroller.storage.transaction_rows import SAME_ID_MAX
 from sitecontroller.storage.types import SCALED_MAX
 from sitecontroller.storage.unit_of_work import UnitOfWork
 from tests.unit.storage.examples import (
@@ -245,6 +247,25 @@ def test_open_transactions_of_one_name_and_start_are_one(tx: UnitOfWork) -> None
     tx.add_transaction(a_transaction("T2", station_transaction_id="7"))
     found = tx.transactions_by_station_id("CP-01", "7")
     assert [transaction.key for transaction in found] == ["T2", "T1"]
+
+
+def test_of_an_id_given_a_thousand_times_only_the_newest_are_looked_through(
+    tx: UnitOfWork,
+) -> None:
+    for number in range(SAME_ID_MAX + 3):
+        at = NOON + timedelta(hours=number)
+        tx.add_transaction(
+            a_transaction(f"T{number}", station_transaction_id="7", started_at=at, state=ENDED)
+        )
+    found = [transaction.key for transaction in tx.transactions_by_station_id("CP-01", "7")]
+    assert found == [f"T{number}" for number in range(SAME_ID_MAX + 2, 2, -1)]
+
+
+def test_of_very_many_orphans_the_newest_wait_for_their_transaction(tx: UnitOfWork) -> None:
+    for second in range(ORPHANS_MAX + 3):
+        tx.add_report(None, a_start(received_at=at_ms(second), meter_start_wh=float(second)))
+    orphans = [report.received_at for _, report in tx.orphan_reports("CP-01", at_ms(0))]
+    assert orphans == [at_ms(second) for second in range(3, ORPHANS_MAX + 3)]
 
 
 def test_open_transactions_come_oldest_first_by_station_and_evse(tx: UnitOfWork) -> None:
