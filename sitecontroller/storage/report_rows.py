@@ -41,8 +41,8 @@ READINGS_MAX = (1 << READINGS_BITS) - 1
 """Readings kept of one transaction: 121 days at one every 10 s; later ones are dropped."""
 
 ORPHANS_MAX = 200
-"""Of a station's reports without a transaction, looked through for one: who goes on sending such must
-not slow the others down. All of them are kept."""
+"""Of a station's reports without a transaction, looked through for one: who goes on sending such
+must not slow the others down. All of them are kept."""
 
 _KINDS: dict[str, type[TransactionReport]] = {
     cls.__name__: cls for cls in (TransactionStarted, TransactionUpdated, TransactionEnded)
