@@ -161,6 +161,11 @@ class Exposure:
         """The fallback is another one, or confirmed, or in doubt."""
         return replace(self, fallback_a=fallback_a)
 
+    def lingering(self, now_s: float, until_s: float) -> "Exposure":
+        """All that may flow now may flow until then, whatever becomes known meanwhile."""
+        held = Sent(NOT_SENT, self.most_a(now_s), now_s, until_s)
+        return replace(self, possible=(held, *self.possible))
+
     def scaled(self, factor: float, most_a: float) -> "Exposure":
         """What was sent lets so many times the current flow, `most_a` at the most."""
         if factor == 1:

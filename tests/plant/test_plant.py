@@ -33,6 +33,12 @@ def test_a_seed_is_the_same_scenario_and_the_same_run_for_ever() -> None:
     assert run(7, MINUTES, twin=False) == run(7, MINUTES, twin=False)
 
 
+def test_a_car_that_began_before_its_charger_took_its_fallback_may_still_follow_what_it_had() -> (
+    None
+):
+    assert run(880_452, None, twin=False)["beyond_as"] == 0
+
+
 def crowded(*mishaps: Mishap, seed: int = SEED) -> Scenario:
     """Three cars that could take 32 A each below a fuse of 50 A, the last one quicker than the
     others, and a building that steps."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.ports import Clock, ScheduledLimit, StationLink
 from sitecontroller.services.load.evse import EvseControl
-from sitecontroller.services.load.fallbacks import Fallbacks, read_back
+from sitecontroller.services.load.fallbacks import Fallbacks
 from sitecontroller.services.load.orders import (
     AskEvidence,
     ClearLimit,
@@ -74,7 +74,7 @@ class Answers:
         control = self._controls[key]
         if scheduled.current_a is not None:
             control.heard()
-        read_back(control, scheduled, asked_s)
+        self._fallbacks.read_back(control, scheduled, asked_s)
 
     async def push_fallbacks(self, link: StationLink) -> None:
         """S5 for one station; for the dispatcher."""

@@ -409,10 +409,13 @@ class EvseControl:
         self.fallback_confirmed = False
         self.exposure = self.exposure.restart(now_s).with_fallback(self.evse.current_a_max)
 
-    def confirm_fallback(self) -> None:
-        """The station took its fallback; a limit from before may be gone, so it is told again."""
+    def confirm_fallback(self, now_s: float, reaction_s: float) -> None:
+        """The station took its fallback; a limit from before may be gone, so it is told again. A
+        car that is there may follow what held before for as long as cars take."""
         self.fallback_confirmed = True
-        self.resend = self.transaction is not None and self.sent_s > float("-inf")
+        if self.transaction is not None:
+            self.resend = self.sent_s > float("-inf")
+            self.exposure = self.exposure.lingering(now_s, now_s + reaction_s)
         self.exposure = self.exposure.with_fallback(self.evse.fallback_a)
 
     def lose_contact(self, now_s: float) -> None:

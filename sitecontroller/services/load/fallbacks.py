@@ -28,11 +28,13 @@ class Fallbacks:
         controls: Mapping[EvseKey, EvseControl],
         alarms: AlarmService,
         monotonic_s: Callable[[], float],
+        reaction_s: float,
     ) -> None:
         self._stations = stations
         self._controls = controls
         self._alarms = alarms
         self._monotonic_s = monotonic_s
+        self._reaction_s = reaction_s
         self._generation: dict[str, int] = {}
         self._retry_s: dict[str, float] = {}
 
@@ -67,7 +69,8 @@ class Fallbacks:
             if self._generation.get(link.station_id) != generation:
                 return
             if confirmed:
-                self._controls[evse.key].confirm_fallback()
+                control = self._controls[evse.key]
+                control.confirm_fallback(self._monotonic_s(), self._reaction_s)
                 self._alarms.clear("fallback-unproven", str(evse.key))
                 await self._look(link, evse)
             else:
@@ -98,7 +101,25 @@ class Fallbacks:
         except (OperatingError, LimitSuperseded) as error:
             log.info("%s: tells no composite schedule: %s", evse.key, error)
             return
-        read_back(control, scheduled, asked_s)
+        self.read_back(control, scheduled, asked_s)
+
+    def read_back(self, control: EvseControl, scheduled: ScheduledLimit, asked_s: float) -> None:
+        """Take a composite schedule as evidence of what is in force.
+
+        While a car charges only of a model and firmware whose schedules were true in the limit
+        test, for some tell what they were told. It lowers an exposure, never raises it. Of an EVSE
+        without a session, of which no meter can tell anything, it proves the fallback and no more:
+        some stations then name their maximum.
+        """
+        current_a = scheduled.current_a
+        if current_a is None or current_a > control.exposure.most_a(asked_s):
+            return
+        if control.transaction is None:
+            if current_a > control.evse.fallback_a:
+                return
+        elif not scheduled.proven:
+            return
+        control.exposure = control.exposure.scheduled(current_a, asked_s)
 
 
 def may_start(
@@ -123,22 +144,3 @@ def may_start(
         control.transaction is None or not control.online or control.draw is not None
         for control in controls
     )
-
-
-def read_back(control: EvseControl, scheduled: ScheduledLimit, asked_s: float) -> None:
-    """Take a composite schedule as evidence of what is in force.
-
-    While a car charges only of a model and firmware whose schedules were true in the limit test,
-    for some tell what they were told. It lowers an exposure, never raises it. Of an EVSE without a
-    session, of which no meter can tell anything, it proves the fallback and no more: some stations
-    then name their maximum.
-    """
-    current_a = scheduled.current_a
-    if current_a is None or current_a > control.exposure.most_a(asked_s):
-        return
-    if control.transaction is None:
-        if current_a > control.evse.fallback_a:
-            return
-    elif not scheduled.proven:
-        return
-    control.exposure = control.exposure.scheduled(current_a, asked_s)

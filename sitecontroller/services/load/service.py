@@ -73,7 +73,9 @@ class LoadService:
         self._controls = state.controls
         self._circuits = state.circuits
         self._pace = CyclePace(clock)
-        self._fallbacks = Fallbacks(topology.stations, state.controls, alarms, clock.monotonic_s)
+        self._fallbacks = Fallbacks(
+            topology.stations, state.controls, alarms, clock.monotonic_s, state.timing.reaction_s
+        )
         answers = Answers(state.controls, self._fallbacks, clock, self._pace)
         self._dispatcher = Dispatcher(stations.link, clock.monotonic_s, answers)
         self._cycle = Cycle(

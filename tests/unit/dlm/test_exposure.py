@@ -168,3 +168,8 @@ def test_however_few_limits_are_kept_none_counts_lower(
         for at_s in (now_s, now_s + 50, now_s + 200):
             assert few.most_a(at_s) >= many.most_a(at_s)
             assert few.with_fallback(0.0).most_a(at_s) >= many.with_fallback(0.0).most_a(at_s)
+
+
+def test_what_may_flow_now_may_flow_until_a_car_has_followed() -> None:
+    confirmed = Exposure(32.0).lingering(100.0, 110.0).with_fallback(0.0)
+    assert [confirmed.most_a(at_s) for at_s in (100, 109, 110)] == [32, 32, 0]
