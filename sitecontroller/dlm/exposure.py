@@ -164,7 +164,15 @@ class Exposure:
     def lingering(self, now_s: float, until_s: float) -> "Exposure":
         """All that may flow now may flow until then, whatever becomes known meanwhile."""
         held = Sent(NOT_SENT, self.most_a(now_s), now_s, until_s)
-        return replace(self, possible=(held, *self.possible))
+        kept = tuple(sent for sent in self.possible if not self._is_within(sent, until_s))
+        kept = kept or (Sent(NOT_SENT, None, now_s),)
+        return replace(self, possible=(held, *kept))
+
+    @staticmethod
+    def _is_within(sent: Sent, until_s: float) -> bool:
+        """A limit that nobody sent and that ends by then: what lingered before."""
+        limited = sent.number == NOT_SENT and sent.limit_a is not None
+        return limited and sent.ends_s is not None and sent.ends_s <= until_s
 
     def scaled(self, factor: float, most_a: float) -> "Exposure":
         """What was sent lets so many times the current flow, `most_a` at the most."""

@@ -173,3 +173,15 @@ def test_however_few_limits_are_kept_none_counts_lower(
 def test_what_may_flow_now_may_flow_until_a_car_has_followed() -> None:
     confirmed = Exposure(32.0).lingering(100.0, 110.0).with_fallback(0.0)
     assert [confirmed.most_a(at_s) for at_s in (100, 109, 110)] == [32, 32, 0]
+    assert (confirmed.limit_a(105), confirmed.least_a(105)) == (0, 0), "it was told nothing"
+    unknown = Exposure(32.0, (Sent(NOT_SENT, 32.0, 0.0, 105.0),))
+    assert unknown.lingering(100.0, 110.0).with_fallback(0.0).least_a(104) == 0
+
+
+def test_a_station_that_comes_and_goes_is_remembered_in_a_few_candidates() -> None:
+    exposure = Exposure(32.0)
+    for at_s in range(100, 200):
+        exposure = exposure.restart(at_s).with_fallback(32.0)
+        exposure = exposure.lingering(at_s, at_s + 10.0).with_fallback(6.0)
+    assert (exposure.most_a(205), exposure.most_a(210)) == (32, 6)
+    assert len(exposure.possible) == 2
