@@ -25,6 +25,7 @@ from sitecontroller.cli import (
     run,
     selfcheck,
     sessions,
+    signed,
     sites,
     status,
     tariff,
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_commission(commands)
     _add_firmware(commands)
     _add_ocpp(commands)
+    signed.add_ocmf(commands)
     _add_plan(commands)
     _add_status(commands)
     _add_selfcheck(commands)
