@@ -22,6 +22,7 @@ from sitecontroller.cli import (
     meters,
     ocpp,
     plan,
+    price,
     run,
     selfcheck,
     sessions,
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands)
     _add_meter(commands)
     _add_tariff(commands)
+    price.add_price(commands)
     _add_limit(commands)
     sessions.add_session(commands, _add_config)
     configuration.add_config_command(commands, _add_config)

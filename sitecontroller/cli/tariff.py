@@ -8,7 +8,12 @@ from sitecontroller.cli.sites import amount, config_path
 from sitecontroller.config import SiteConfig, load_config
 from sitecontroller.domain.tariff import Tariff, TariffDimension, TariffTerms
 
-UNITS = {TariffDimension.ENERGY: "per kWh", TariffDimension.FLAT: "per session"}
+UNITS = {
+    TariffDimension.ENERGY: "per kWh",
+    TariffDimension.FLAT: "per session",
+    TariffDimension.PARKING_TIME: "per hour after charging",
+    TariffDimension.TIME: "per hour",
+}
 
 
 def show(options: argparse.Namespace) -> int:
@@ -42,7 +47,11 @@ def render(tariff: Tariff, config: SiteConfig) -> list[str]:
         f"({config.time_zone})",
         *(
             f"  {component.price} {tariff.currency} {UNITS[component.dimension]}, "
-            f"{with_vat} {component.vat_percent} % VAT"
+            + (
+                "no VAT"
+                if component.vat_percent is None
+                else f"{with_vat} {component.vat_percent} % VAT"
+            )
             for component in tariff.components
         ),
     ]

@@ -138,11 +138,18 @@ class SettlementsQuery(Query):
     cursor: str | None = None
 
 
+_PER = {
+    TariffDimension.ENERGY: "/kWh",
+    TariffDimension.FLAT: " per session",
+    TariffDimension.PARKING_TIME: "/h after charging",
+    TariffDimension.TIME: "/h",
+}
+
+
 def price_text(tariff: Tariff) -> str:
     """A tariff in one line, as drivers read it: "0.49 EUR/kWh + 1.00 EUR per session"."""
     parts = [
-        f"{component.price} {tariff.currency}"
-        + ("/kWh" if component.dimension is TariffDimension.ENERGY else " per session")
+        f"{component.price} {tariff.currency}" + _PER[component.dimension]
         for component in tariff.components
     ]
     return " + ".join(parts) + ("" if tariff.tax_included else " plus VAT")

@@ -1,35 +1,63 @@
-"""The price of a transaction: one function for the running price, the receipt and the CDR.
+"""The price of a session: one function for the running price, the receipt and the CDR.
 
-Rounding rule: each line is computed exactly; the sum of each VAT rate is rounded once in the
-tariff's own kind of price (with or without VAT), the other kind follows from it, so that
-lines, VAT and total always add up on paper.
+How it comes about is `domain.pricing`'s; here it takes the form in which it is stored, shown and
+printed: decimals, and amounts that lines, VAT and totals share so that they add up on paper.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
 
 from sitecontroller.domain.money import Money
-from sitecontroller.domain.tariff import Tariff, TariffDimension
+from sitecontroller.domain.pricing.bill import MAX_PRICE, MIN_PRICE, Bill, bill_of
+from sitecontroller.domain.pricing.plan import needs_times
+from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.usage import ChargingPeriod, Usage
 
-_WH_PER_KWH = Decimal(1000)
+FRACTION_DIGITS = 20
+"""To which a decimal is rounded that would never end, as a sixth of an hour."""
+_ENDING_DIGITS = 40
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BillDimension(StrEnum):
+    """What a line is for: OCPI's dimensions, and what a least or highest price adds or takes."""
+
+    ENERGY = "ENERGY"
+    FLAT = "FLAT"
+    PARKING_TIME = "PARKING_TIME"
+    TIME = "TIME"
+    MIN_PRICE = MIN_PRICE
+    MAX_PRICE = MAX_PRICE
 
 
 @dataclass(frozen=True, slots=True)
 class PriceLine:
-    """One line of a bill. `volume` is kWh for ENERGY, 1 for FLAT; `amount` unrounded."""
+    """One line of a bill: `volume` × `unit_price`; `amount` unrounded, with VAT where the tariff's
+    prices have it.
 
-    dimension: TariffDimension
+    `volume` is kWh for ENERGY, hours for times, 1 for FLAT; `step_surplus` is the part of it that
+    only a step added. `element` is the place of the price in the tariff, from 0; None: a limit.
+    """
+
+    dimension: BillDimension
     volume: Decimal
     unit_price: Decimal
-    vat_percent: Decimal
+    vat_percent: Decimal | None
     amount: Money
+    step_surplus: Decimal = Decimal(0)
+    element: int | None = None
+    reservation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class VatLine:
-    """What one VAT rate comes to: `net` + `vat` = `gross`, all rounded."""
+    """What one VAT rate comes to: `net` + `vat` = `gross`, all rounded. None: no VAT is named."""
 
-    vat_percent: Decimal
+    vat_percent: Decimal | None
     net: Money
     vat: Money
     gross: Money
@@ -37,52 +65,78 @@ class VatLine:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a transaction costs. `total` includes VAT and is rounded."""
+    """What a session costs. `total` includes VAT, as far as the tariff names any, and is rounded.
+
+    `exact_net` and `exact_gross` are not; None: the tariff doesn't say. `notes`: what a reader of
+    the bill should know.
+    """
 
     lines: tuple[PriceLine, ...]
     vat_lines: tuple[VatLine, ...]
     total_net: Money
     total: Money
+    exact_net: Decimal | None = None
+    exact_gross: Decimal | None = None
+    notes: tuple[str, ...] = ()
 
 
-def rate(tariff: Tariff, energy_wh: Decimal) -> Price:
-    """Price `energy_wh` (never negative) under `tariff`."""
-    assert energy_wh >= 0, f"{energy_wh} Wh can't be sold"
-    lines = tuple(
-        PriceLine(
-            component.dimension,
-            volume := (
-                energy_wh / _WH_PER_KWH
-                if component.dimension is TariffDimension.ENERGY
-                else Decimal(1)
-            ),
-            component.price,
-            component.vat_percent,
-            Money(volume * component.price, tariff.currency),
-        )
-        for component in tariff.components
-    )
-    rates = sorted({line.vat_percent for line in lines})
-    vat_lines = tuple(_vat_line(tariff, rate_percent, lines) for rate_percent in rates)
-    zero = Money(Decimal(0), tariff.currency)
+def rate(tariff: Tariff, usage: Usage | Decimal, *, ended: bool = True) -> Price:
+    """Price what was used under `tariff`; if it hasn't `ended`, as if it ended now but without the
+    least price.
+
+    A bare number is the energy in Wh (never negative) of a session of which nothing else is
+    known; only tariffs whose prices always hold can price that.
+    """
+    if isinstance(usage, Decimal):
+        usage = _energy_alone(tariff, usage)
+    bill = bill_of(tariff, usage, ended=ended)
     return Price(
-        lines,
-        vat_lines,
-        sum((line.net for line in vat_lines), zero).rounded(),
-        sum((line.gross for line in vat_lines), zero).rounded(),
+        tuple(_lines(tariff, bill)),
+        tuple(_vat_lines(tariff, bill)),
+        Money.from_minor(bill.net_minor, tariff.currency),
+        Money.from_minor(bill.gross_minor, tariff.currency),
+        None if bill.net is None else decimal_of(bill.net),
+        None if bill.gross is None else decimal_of(bill.gross),
+        bill.notes,
     )
 
 
-def _vat_line(tariff: Tariff, vat_percent: Decimal, lines: tuple[PriceLine, ...]) -> VatLine:
-    exact = sum(
-        (line.amount for line in lines if line.vat_percent == vat_percent),
-        Money(Decimal(0), tariff.currency),
-    )
-    factor = 1 + vat_percent / 100
-    if tariff.tax_included:
-        gross = exact.rounded()
-        net = Money(gross.amount / factor, tariff.currency).rounded()
-    else:
-        net = exact.rounded()
-        gross = Money(net.amount * factor, tariff.currency).rounded()
-    return VatLine(vat_percent, net, gross - net, gross)
+def decimal_of(value: Fraction) -> Decimal:
+    """Exact where a decimal of up to 40 places can be, else rounded to 20."""
+    shifted, rest = divmod(value.numerator * 10**_ENDING_DIGITS, value.denominator)
+    digits = _ENDING_DIGITS
+    if rest:
+        shifted, digits = round(value * 10**FRACTION_DIGITS), FRACTION_DIGITS
+    text = f"{abs(shifted):0{digits + 1}d}"
+    whole, ending = text[:-digits], text[-digits:].rstrip("0")
+    sign = "-" if shifted < 0 else ""
+    return Decimal(f"{sign}{whole}.{ending}" if ending else f"{sign}{whole}")
+
+
+def _energy_alone(tariff: Tariff, energy_wh: Decimal) -> Usage:
+    assert energy_wh >= 0, f"{energy_wh} Wh can't be sold"
+    assert not needs_times(tariff), f"{tariff.tariff_id} can't be priced by energy alone"
+    at = max(tariff.valid_from, _ANY_TIME)
+    return Usage((ChargingPeriod(at, at, energy_kwh=energy_wh.scaleb(-3)),))
+
+
+def _lines(tariff: Tariff, bill: Bill) -> Iterable[PriceLine]:
+    for line in bill.lines:
+        amount = decimal_of(line.gross if tariff.tax_included else line.net)
+        yield PriceLine(
+            BillDimension(line.dimension),
+            decimal_of(line.volume),
+            amount if line.unit_price is None else line.unit_price,
+            line.vat_percent,
+            Money(amount, tariff.currency),
+            decimal_of(line.step_surplus) if line.step_surplus else Decimal(0),
+            line.element,
+            line.reservation,
+        )
+
+
+def _vat_lines(tariff: Tariff, bill: Bill) -> Iterable[VatLine]:
+    for each in bill.rates:
+        net = Money.from_minor(each.net_minor, tariff.currency)
+        gross = Money.from_minor(each.gross_minor, tariff.currency)
+        yield VatLine(each.vat_percent, net, gross - net, gross)

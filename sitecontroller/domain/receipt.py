@@ -6,13 +6,14 @@ rounded on its lines adds up to its totals.
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
+from fractions import Fraction
 
 from sitecontroller.domain.errors import Conflict, NoTariff
 from sitecontroller.domain.ids import masked
 from sitecontroller.domain.money import Money, minor_digits
-from sitecontroller.domain.rating import Price, PriceLine, VatLine
-from sitecontroller.domain.tariff import TariffDimension
+from sitecontroller.domain.pricing.bill import shares
+from sitecontroller.domain.rating import BillDimension, Price, PriceLine, VatLine
 from sitecontroller.domain.transaction import Transaction, TransactionFlag
 
 
@@ -20,10 +21,10 @@ from sitecontroller.domain.transaction import Transaction, TransactionFlag
 class ReceiptLine:
     """`volume` × `unit_price`; `amount` is rounded, with VAT where the tariff's prices have it."""
 
-    dimension: TariffDimension
+    dimension: BillDimension
     volume: Decimal
     unit_price: Decimal
-    vat_percent: Decimal
+    vat_percent: Decimal | None
     amount: Money
 
 
@@ -121,11 +122,8 @@ def _lines(price: Price, *, tax_included: bool) -> tuple[ReceiptLine, ...]:
 
 def _shares(lines: list[PriceLine], total: Money) -> list[Money]:
     """Round each line down, then give the missing cents to the largest remainders."""
-    unit = Decimal(1).scaleb(-minor_digits(total.currency))
-    exact = [line.amount.amount / unit for line in lines]
-    minor = [int(amount.to_integral_value(ROUND_FLOOR)) for amount in exact]
-    missing = total.amount_minor - sum(minor)
-    assert 0 <= missing <= len(lines), "a sum is rounded by less than its lines"
-    for place in sorted(range(len(lines)), key=lambda i: minor[i] - exact[i])[:missing]:
-        minor[place] += 1
-    return [Money.from_minor(amount, total.currency) for amount in minor]
+    scale = 10 ** minor_digits(total.currency)
+    exact = [Fraction(line.amount.amount) * scale for line in lines]
+    return [
+        Money.from_minor(amount, total.currency) for amount in shares(exact, total.amount_minor)
+    ]

@@ -1,5 +1,8 @@
-"""What charging costs: a tariff is a list of price components, frozen at the start of a
+"""What charging costs: elements of price components, tried in order, frozen at the start of a
 transaction and never edited; a new price is a new version.
+
+A superset of what OCPI 2.2.1 and 2.3.0 tariffs say. The simple tariff of most sites, a price per
+kWh and a session fee, is one without elements: its `components` always hold.
 """
 
 from dataclasses import dataclass
@@ -15,20 +18,102 @@ class TariffDimension(StrEnum):
 
     ENERGY = "ENERGY"
     FLAT = "FLAT"
+    PARKING_TIME = "PARKING_TIME"
+    TIME = "TIME"
+
+
+class DayOfWeek(StrEnum):
+    """OCPI DayOfWeek, Monday first."""
+
+    MONDAY = "MONDAY"
+    TUESDAY = "TUESDAY"
+    WEDNESDAY = "WEDNESDAY"
+    THURSDAY = "THURSDAY"
+    FRIDAY = "FRIDAY"
+    SATURDAY = "SATURDAY"
+    SUNDAY = "SUNDAY"
+
+
+class ReservationRestriction(StrEnum):
+    """OCPI ReservationRestrictionType: any reservation, or one that no session followed."""
+
+    RESERVATION = "RESERVATION"
+    RESERVATION_EXPIRES = "RESERVATION_EXPIRES"
+
+
+class PausedTime(StrEnum):
+    """What time costs while the site itself gives a car less than it needs to charge."""
+
+    FREE = "FREE"
+    TIME = "TIME"
+    PARKING_TIME = "PARKING_TIME"
 
 
 @dataclass(frozen=True, slots=True)
 class PriceComponent:
-    """One price: per kWh for ENERGY, once per session for FLAT. `vat_percent` as in 19."""
+    """One price: per kWh (ENERGY), per hour (TIME, PARKING_TIME), once per session (FLAT).
+
+    `vat_percent` as in 19; None: no VAT is named, which is not 0 %. `step_size` in Wh or s, 0: the
+    volume is billed to its last digit.
+    """
 
     dimension: TariffDimension
     price: Decimal
-    vat_percent: Decimal
+    vat_percent: Decimal | None
+    step_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """When an element holds: all that is said must be so; None says nothing (OCPI
+    TariffRestrictions).
+
+    Times ("HH:MM") and dates ("YYYY-MM-DD") are local to the site. Starts and minima belong to
+    it, ends and maxima don't; an end before the start wraps over midnight, "00:00" ends the day.
+    Energy and duration count from the start of the charging session; for an element with
+    `reservation`, from the start of the reservation. Currents are sums over the phases.
+    """
+
+    start_time: str | None = None
+    end_time: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    min_kwh: Decimal | None = None
+    max_kwh: Decimal | None = None
+    min_current_a: Decimal | None = None
+    max_current_a: Decimal | None = None
+    min_power_kw: Decimal | None = None
+    max_power_kw: Decimal | None = None
+    min_duration_s: int | None = None
+    max_duration_s: int | None = None
+    days: frozenset[DayOfWeek] = frozenset()
+    reservation: ReservationRestriction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TariffElement:
+    """Prices that hold together while `restriction` matches; None: always, but in reservations."""
+
+    components: tuple[PriceComponent, ...]
+    restriction: Restriction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLimit:
+    """The least or most a session costs, without and with VAT; each holds by itself."""
+
+    net: Decimal | None
+    gross: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """One version of a tariff. `tax_included` says whether its prices contain VAT (OCPI 2.3.0)."""
+    """One version of a tariff. `tax_included` says whether its prices contain VAT (OCPI 2.3.0).
+
+    `elements` are tried in order, then `components`, which hold always: the first that matches and
+    prices a dimension prices it. `taxes_apply` False: no tax at all, whatever components say.
+    `idle_grace_s`: so long after charging ended PARKING_TIME is free. `valid_until` None: open.
+    """
 
     tariff_id: str
     version: int
@@ -37,6 +122,21 @@ class Tariff:
     components: tuple[PriceComponent, ...]
     valid_from: datetime
     tax_included: bool = True
+    elements: tuple[TariffElement, ...] = ()
+    min_price: PriceLimit | None = None
+    max_price: PriceLimit | None = None
+    taxes_apply: bool = True
+    idle_grace_s: int = 0
+    paused: PausedTime = PausedTime.FREE
+    valid_until: datetime | None = None
+    preauthorize_amount: Decimal | None = None
+
+    @property
+    def all_elements(self) -> tuple[TariffElement, ...]:
+        """In the order in which they are tried."""
+        return (
+            (*self.elements, TariffElement(self.components)) if self.components else self.elements
+        )
 
 
 @dataclass(frozen=True, slots=True)

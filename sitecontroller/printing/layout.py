@@ -6,10 +6,11 @@ Decides what is said and in which order; how it looks is the printer's affair.
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sitecontroller.domain.rating import BillDimension
 from sitecontroller.domain.receipt import ReceiptDocument, ReceiptLine
-from sitecontroller.domain.tariff import TariffDimension
 from sitecontroller.printing.texts import Texts
 
+_WITHOUT_VOLUME = (BillDimension.FLAT, BillDimension.MIN_PRICE, BillDimension.MAX_PRICE)
 _WH_DIGITS = 3
 _WH_PER_KWH = 1000
 
@@ -104,10 +105,9 @@ def _session(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
 
 def _line(line: ReceiptLine, words: Texts) -> tuple[Block, ...]:
     name = words.of("dimensions", line.dimension)
-    vat = f"{words.number(line.vat_percent, 0, 2)} %"
     price = words.unit_price(line.unit_price, line.amount.currency)
-    amount = Pair(f"{name} ({vat} {words['vat_rate']})", words.money(line.amount))
-    if line.dimension is TariffDimension.FLAT:
+    amount = Pair(f"{name} ({_vat_rate(line.vat_percent, words)})", words.money(line.amount))
+    if line.dimension in _WITHOUT_VOLUME:
         return (amount,)
     unit = words.of("units", line.dimension)
     volume = words.number(line.volume, _WH_DIGITS, _WH_DIGITS * 2)
@@ -119,7 +119,7 @@ def _vat(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
     rows = (
         Row(
             (
-                f"{words.number(line.vat_percent, 0, 2)} %",
+                "–" if line.vat_percent is None else _percent(line.vat_percent, words),
                 words.money(line.net),
                 words.money(line.vat),
                 words.money(line.gross),
@@ -128,6 +128,16 @@ def _vat(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
         for line in receipt.vat_lines
     )
     return (header, *rows)
+
+
+def _vat_rate(vat_percent: Decimal | None, words: Texts) -> str:
+    if vat_percent is None:
+        return words["no_vat"]
+    return f"{_percent(vat_percent, words)} {words['vat_rate']}"
+
+
+def _percent(vat_percent: Decimal, words: Texts) -> str:
+    return f"{words.number(vat_percent, 0, 2)} %"
 
 
 def _remarks(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:

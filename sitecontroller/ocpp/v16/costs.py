@@ -19,6 +19,11 @@ from sitecontroller.ports import CallAnswer
 VENDOR = "org.openchargealliance.costmsg"
 SHOWS_COSTS = "CustomDisplayCostAndPrice"
 """The setting by which a station says that it shows prices."""
+_NAMES = {
+    TariffDimension.ENERGY: "kWhPrice",
+    TariffDimension.FLAT: "flatFee",
+    TariffDimension.TIME: "hourPrice",
+}
 
 
 async def _tell_cost(dialect: Any, request: TellCost) -> CallAnswer:
@@ -67,8 +72,11 @@ def _final(cost: SessionCost) -> Answer:
 
 
 def _price(tariff: Tariff) -> Answer:
-    names = {TariffDimension.ENERGY: "kWhPrice", TariffDimension.FLAT: "flatFee"}
-    return {names[part.dimension]: float(part.price) for part in tariff.components}
+    return {
+        _NAMES[part.dimension]: float(part.price)
+        for part in tariff.components
+        if part.dimension in _NAMES
+    }
 
 
 async def _from_station(dialect: Any, payload: Answer, received_at: datetime) -> Answer:

@@ -28,6 +28,13 @@ DESCRIPTION_CHARACTERS_MAX = 1024
 RESULTS_MAX = 1000
 _VAT_NUMBER = re.compile(r"[A-Z]{2}[0-9A-Z+*]{2,13}")
 """Country and up to 13 characters (Directive 2006/112/EC, article 215 and the members' rules)."""
+_PRICES = {
+    TariffDimension.ENERGY: ("energy", "priceKwh", 1),
+    TariffDimension.FLAT: ("fixedFee", "priceFixed", 1),
+    TariffDimension.PARKING_TIME: ("idleTime", "priceMinute", 60),
+    TariffDimension.TIME: ("chargingTime", "priceMinute", 60),
+}
+"""Name, price and how many of its units make one of ours (kWh, session, hours)."""
 
 
 def tariff_body(tariff: Tariff) -> Answer:
@@ -40,23 +47,18 @@ def tariff_body(tariff: Tariff) -> Answer:
         ],
     }
     for part in tariff.components:
-        if part.dimension is TariffDimension.ENERGY:
-            price = {"priceKwh": _net(part, tariff)}
-            body["energy"] = {"prices": [price], "taxRates": _taxes(part)}
-        else:
-            fee = {"priceFixed": _net(part, tariff)}
-            body["fixedFee"] = {"prices": [fee], "taxRates": _taxes(part)}
+        name, price, units = _PRICES[part.dimension]
+        body[name] = {"prices": [{price: _net(part, tariff) / units}]}
+        if part.vat_percent is not None:
+            body[name]["taxRates"] = [{"type": "vat", "tax": float(part.vat_percent)}]
     return body
 
 
 def _net(part: PriceComponent, tariff: Tariff) -> float:
     """Prices of a TariffType are without tax."""
-    net = part.price / (1 + part.vat_percent / 100) if tariff.tax_included else part.price
+    factor = 1 + (part.vat_percent or Decimal(0)) / 100
+    net = part.price / factor if tariff.tax_included else part.price
     return float(round(net, 6))
-
-
-def _taxes(part: PriceComponent) -> list[Answer]:
-    return [{"type": "vat", "tax": float(part.vat_percent)}]
 
 
 async def _set_default(dialect: Any, request: SetDefaultTariff) -> CallAnswer:

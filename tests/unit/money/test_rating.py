@@ -71,7 +71,7 @@ def test_every_amount_can_be_paid(under: Tariff, energy_wh: Decimal) -> None:
         ((energy("0.01", "0"),), True, "500", ("0.01", "0.00", "0.01")),
         ((energy("0.01", "0"),), True, "499.999", ("0.00", "0.00", "0.00")),
         ((energy("0.01", "0"),), True, "2500", ("0.03", "0.00", "0.03")),
-        ((fee("0.335"), fee("0.335")), True, "0", ("0.56", "0.11", "0.67")),
+        ((energy("0.335"), fee("0.335")), True, "1000", ("0.56", "0.11", "0.67")),
     ],
 )
 def test_a_single_rate_is_priced_as_on_paper(
