@@ -9,6 +9,7 @@ from sitecontroller.domain.alarm import Alarm
 from sitecontroller.domain.authorization import TokenHolder, TokenRecord
 from sitecontroller.domain.limit_history import LimitChange
 from sitecontroller.domain.metering import MeterReading, QuarterHour
+from sitecontroller.domain.signed_reading import SignedReading
 from sitecontroller.domain.station import StationBooted
 from sitecontroller.domain.tariff import Tariff
 from sitecontroller.domain.topology import EvseKey
@@ -113,9 +114,14 @@ class UnitOfWork(Protocol):
         """(row id, report) kept without a transaction, oldest first; of very many the newest."""
 
     def adopt_report(self, row_id: int, transaction_key: str) -> None: ...
-    def add_reading(self, transaction_key: str, reading: MeterReading) -> None: ...
+    def add_reading(self, transaction_key: str, reading: MeterReading) -> None:
+        """What it was signed with is kept for good, the same text once."""
+
     def readings(self, transaction_key: str, first_only: int = ...) -> Sequence[MeterReading]:
         """Oldest first, of the `first_only` that came first."""
+
+    def signed_readings(self, transaction_key: str) -> Sequence[SignedReading]:
+        """In the order in which they came."""
 
     def transaction_page(
         self, limit: int, cursor: str | None, *, active: bool | None = None

@@ -26,6 +26,7 @@ from sitecontroller.domain.transaction import (
 )
 from sitecontroller.ports import KeptReport
 from sitecontroller.storage.schema import ORPHAN, reading, reading_series, report, transaction
+from sitecontroller.storage.signed_rows import SignedRows
 from sitecontroller.storage.statements import (
     Row,
     Statement,
@@ -133,7 +134,7 @@ _READINGS = Statement(
 log = logging.getLogger(__name__)
 
 
-class ReportRows:
+class ReportRows(SignedRows):
     """The part of a unit of work that keeps reports and readings."""
 
     connection: sqlite3.Connection
@@ -173,6 +174,8 @@ class ReportRows:
 
     def add_reading(self, transaction_key: str, reading: MeterReading) -> None:
         """Keep a reading of a transaction, rounded to mA, 0.1 V, W and mWh. Raises NotFound."""
+        if reading.signed_data is not None:
+            self.add_signed_reading(transaction_key, reading)
         row = _reading_row(reading) | {"key": transaction_key, "most": READINGS_MAX}
         if _APPEND_READING.run(self.connection, row) == 0:
             self._add_first_or_last(transaction_key, row)

@@ -183,6 +183,18 @@ transaction side by side and costs neither a column nor an index. Time and regis
 `reading_series`. `rest` has by name what few stations send, signed meter values among it.
 """
 
+signed_reading = _table(
+    "signed_reading",
+    Column("row_id", Integer, primary_key=True),
+    Column("identity", LargeBinary, nullable=False, unique=True),
+    Column("transaction_key", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("context", Word(ReadingContext), nullable=False),
+    Column("data", Text, nullable=False),
+)
+"""What meters signed, as stations sent it; `identity` is the fingerprint of key and text."""
+Index("signed_reading_transaction", signed_reading.c.transaction_key, signed_reading.c.row_id)
+
 power_series = _table(
     "power_series",
     Column("row_id", Integer, primary_key=True),
