@@ -114,9 +114,9 @@ class Fields:
         elif _exponent(number) < -DIGITS_MAX:
             self.fault(name, f"must have at most {DIGITS_MAX} digits behind the point")
         elif least is not None and number < least:
-            self.fault(name, f"is {value}: {'negative' if not least else f'less than {least}'}")
+            self.fault(name, f"must not be less than {least}, but is {number}")
         elif most is not None and number > most:
-            self.fault(name, f"must be at most {most}, not {value}")
+            self.fault(name, f"must be at most {most}, but is {number}")
         else:
             return number
         return None
@@ -136,8 +136,10 @@ class Fields:
             self.fault(name, f"must be true or false, not {_said(value)}")
         return value is True
 
-    def instant(self, name: str, *, required: bool = False) -> datetime | None:
-        """An instant with its offset from UTC."""
+    def instant(
+        self, name: str, *, required: bool = False, naive_is_utc: bool = False
+    ) -> datetime | None:
+        """An instant with its offset from UTC; OCPI's (`naive_is_utc`) may leave it out."""
         value = self.text(name, required=required)
         if value is None:
             return None
@@ -146,6 +148,8 @@ class Fields:
         except ValueError:
             self.fault(name, f"must be like 2026-03-01T12:00:00Z, not '{value}'")
             return None
+        if naive_is_utc and at.tzinfo is None:
+            at = at.replace(tzinfo=UTC)
         if at.tzinfo is None:
             self.fault(name, f"names no time zone: write '{value}Z' if it is UTC")
             return None

@@ -69,7 +69,8 @@ def tariff_from_ocpi(data: Any, version: OcpiVersion | None = None) -> Tariff:
     fields = Fields(data, "", faults)
     version = version or version_of(data)
     taxes = _taxes(fields, version)
-    starts_at, ends_at = fields.instant("start_date_time"), fields.instant("end_date_time")
+    starts_at = fields.instant("start_date_time", naive_is_utc=True)
+    ends_at = fields.instant("end_date_time", naive_is_utc=True)
     if starts_at is not None and ends_at is not None and ends_at <= starts_at:
         fields.fault("end_date_time", "lies before start_date_time")
     tariff_id = fields.text("id") or "tariff"
