@@ -7,6 +7,7 @@ bounded by byte scans before a parser sees the frame. Pure: no state, no I/O.
 """
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
 import orjson
@@ -17,6 +18,8 @@ FRAME_BYTES_MAX = 256 * 1024
 REPAIR_BYTES_MAX = 32 * 1024
 """Repairs are slow (0.3 µs a byte); longer frames that are no JSON are refused."""
 DEPTH_MAX = 16
+KNOWN_SHAPES_MAX, KNOWN_BYTES_MAX = 1000, 1000
+"""Stations say the same again and again: how many shapes of frames are known, and how long ones."""
 TOKENS_MAX = 32_768
 NUMBER_LIMIT = 2**53
 """From here on JSON readers disagree on an integer's value."""
@@ -249,16 +252,29 @@ def _out_of_bounds(raw: bytes) -> str | None:
 
 def _deeper_than_allowed(raw: bytes) -> bool:
     structure = raw.translate(None, _ALL_BUT_STRUCTURE)
-    if structure.count(b"[") + structure.count(b"{") <= DEPTH_MAX:
+    if len(structure) <= KNOWN_BYTES_MAX:
+        if _is_known_shallow(structure):
+            return False
+    elif _is_shallow(structure):
         return False
-    if b"\\" not in structure:
-        brackets = structure.replace(b'""', b"")
-        if b'"' not in brackets:
-            for _ in range(DEPTH_MAX):
-                if not brackets:
-                    return False
-                brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
     return _depth(_STRING.sub(b"", raw).translate(None, _ALL_BUT_STRUCTURE)) > DEPTH_MAX
+
+
+def _is_shallow(structure: bytes) -> bool:
+    """False also where only an exact look can tell."""
+    if structure.count(b"[") + structure.count(b"{") <= DEPTH_MAX:
+        return True
+    brackets = structure.replace(b'""', b"")
+    if b"\\" in brackets or b'"' in brackets:
+        return False
+    for _ in range(DEPTH_MAX):
+        if not brackets:
+            return True
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return False
+
+
+_is_known_shallow = lru_cache(KNOWN_SHAPES_MAX)(_is_shallow)
 
 
 def _depth(brackets: bytes) -> int:

@@ -42,7 +42,8 @@ MULTIPLIER_MAX = 12
 WORD_CHARACTERS_MAX = 60
 KINDS_KEPT = 2048
 """A site's stations say some dozens."""
-SIGNED_CHARACTERS_MAX = 16_384
+SIGNED_CHARACTERS_MAX = 65_536
+"""OCPP 2.1 allows 32,768 in a signed value, whose hex is twice as long."""
 
 POWER_W_MAX = 1e8
 CURRENT_A_MAX = 1e5
@@ -106,7 +107,8 @@ def read_meter_values(
     missing_zone: tzinfo,
     out_of_bounds: Told = lambda measurand: None,
 ) -> list[MeterReading]:
-    """The readings of a `meterValue` list, in the order written, one for each context of each.
+    """The readings of a `meterValue` list, in the order written, one for each context of each, and
+    one more for each further signed value of a context.
 
     Without an `evse` the station's L1, L2, L3 are taken for the site's. `out_of_bounds` is told
     the measurand of each value that was left out because it can't be.
@@ -116,18 +118,19 @@ def read_meter_values(
         time = parse_station_time(element.get("timestamp"), received_at, missing_zone=missing_zone)
         sampled = list(_dicts(element.get("sampledValue")))
         samples = [s for item in sampled if (s := _sample(item, out_of_bounds)) is not None]
-        signed = {
-            _context_of(item.get("context")): text
-            for item in sampled
-            if ("format" in item or "signedMeterValue" in item) and (text := _signed_data(item))
-        }
+        signed: dict[ReadingContext, list[str]] = {}
+        for item in sampled:
+            if ("format" in item or "signedMeterValue" in item) and (text := _signed_data(item)):
+                signed.setdefault(_context_of(item.get("context")), []).append(text)
         contexts = dict.fromkeys([sample.kind.context for sample in samples] + list(signed))
         for context in contexts:
             of_context = [sample for sample in samples if sample.kind.context is context]
             blank = MeterReading(time.at, context=context, time_quality=time.quality)
-            reading = _reading(blank, of_context, signed.get(context), evse, out_of_bounds)
+            first, *more = signed.get(context, [None])
+            reading = _reading(blank, of_context, first, evse, out_of_bounds)
             if reading != blank:
                 readings.append(reading)
+            readings += [replace(blank, signed_data=text) for text in dict.fromkeys(more)]
     return readings
 
 

@@ -8,14 +8,15 @@ reply, so the station sends it again. Log-in and replacement are the server's bu
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sitecontroller.domain.errors import CallRefused, StoreUnavailable
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.ocpp import frames, gate
+from sitecontroller.ocpp.answered import Answered
 from sitecontroller.ocpp.commands import CommandQueue, Priority
 from sitecontroller.ocpp.frames import CallFault
 from sitecontroller.ocpp.gate import InboundAnswer, InboundCall, Refusal, RefusedAnswer
@@ -36,12 +37,7 @@ POLL_S = 60.0
 """A silent link without pings is asked something this often (Q09)."""
 POLLS_LOST_MAX = 2
 PONG_WAIT_S = 20.0
-ANSWERS_KEPT = 64
-REPEAT_S = 120.0
-"""A CALL sent again within this time, id and body the same, gets the first answer (Q18). Stations
-that use one id for ever are the reason for an end."""
-ANSWERED_ANEW = frozenset({"Heartbeat", "BootNotification"})
-"""Their answer is the time of day: an old one would set the station's clock back."""
+CALL_HEAD = b"[2"
 INBOX_MAX = 64
 """CALLs that wait for the one before; then nothing more is read from the socket."""
 JOURNAL_CHARS_MAX = 64 * 1024
@@ -50,12 +46,6 @@ SHOWN_CHARS_MAX = 100
 OUR_FAULT = CallFault("InternalError", "The controller could not answer this message")
 DRAIN_S = 2.0
 """How long an answer in the making may still take when its connection has ended."""
-
-
-class _Answered(NamedTuple):
-    body: bytes
-    reply: bytes
-    until_s: float
 
 
 class Session:
@@ -97,10 +87,13 @@ class Session:
             self._send_call, holding_s=BOOT_WAIT_S, gap_s=traits.command_gap_s
         )
         self._dialect: Dialect | None = None
+        self._unread: tuple[bytes, datetime, float] | None = None
+        """A CALL that came while nothing else did, and when. It is read at its turn: of a thousand
+        stations that speak at once, parsed messages are then in the processor's cache."""
         self._inbox: deque[tuple[InboundCall, datetime, float]] = deque()
         self._idle: asyncio.Future[None] | None = None
         self._worker: asyncio.Task[None] | None = None
-        self._answered: OrderedDict[gate.MessageId, _Answered] = OrderedDict()
+        self._answered = Answered()
         self._after_reply: list[Callable[[], None]] = []
         self._boot_seen = False
         self._gone = asyncio.Event()
@@ -172,6 +165,8 @@ class Session:
             return
         self._gone.set()
         self._commands.lose(reason)
+        if self._unread is not None:
+            self._read(*self._unread)  # for the journal
         self._inbox.clear()
         self._wake()
         for task in self._tasks:
@@ -208,10 +203,20 @@ class Session:
             return
         now_s = self._liveness.heard_s = self._loop.time()
         self._heard(self.station_id)
+        if self._idle is not None and raw.startswith(CALL_HEAD):
+            self._unread = raw, self._clock.now(), now_s
+            self._wake()
+            return
+        if self._unread is not None:
+            self._read(*self._unread)
+        self._read(raw, self._clock.now(), now_s)
+
+    def _read(self, raw: bytes, received_at: datetime, now_s: float) -> None:
+        self._unread = None
         try:
             frame = gate.read(raw)
             if type(frame) is InboundCall:
-                self._take_call(frame, now_s)
+                self._take_call(frame, received_at, now_s)
             elif type(frame) is InboundAnswer:
                 self._settle(frame, raw, now_s)
             elif type(frame) is RefusedAnswer:
@@ -221,7 +226,7 @@ class Session:
         except Exception:
             self._log_fault("a frame")
 
-    def _take_call(self, call: InboundCall, now_s: float) -> None:
+    def _take_call(self, call: InboundCall, received_at: datetime, now_s: float) -> None:
         if call.unconfirmed and not self._is_21:
             self._refuse(gate.unknown_type(call.message_id, frames.SEND), call.body)
             return
@@ -233,7 +238,7 @@ class Session:
             self._conformance.looks_left -= 1
             if gate.has_duplicate_keys(call):
                 self._conformance.note("frame", "an object names a key twice")
-        self._inbox.append((call, self._clock.now(), now_s))
+        self._inbox.append((call, received_at, now_s))
         if len(self._inbox) == INBOX_MAX:
             self._wire.pause()
         self._wake()
@@ -253,9 +258,7 @@ class Session:
         if not self._is_21:
             self._refuse(gate.unknown_type(refused.message_id, frames.CALLRESULTERROR), raw)
             return
-        answered = self._answered.get(refused.message_id)
-        call = None if answered is None else gate.read(answered.body)
-        action = call.action if isinstance(call, InboundCall) else None
+        action = self._answered.action_of(refused.message_id)
         self._record("in", "error", raw, action, str(refused.message_id))
         subject = f"our answer to {action}" if action else "an answer of ours"
         code, why = refused.error_code[:SHOWN_CHARS_MAX], refused.description[:SHOWN_CHARS_MAX]
@@ -292,13 +295,15 @@ class Session:
     async def _work(self) -> None:
         """Answer the inbox, one CALL after the other."""
         while not self._gone.is_set():
-            if not self._inbox:
+            if not self._inbox and self._unread is None:
                 self._idle = self._loop.create_future()
                 await self._idle
                 continue
             await self._pace.turn()
+            if self._unread is not None:
+                self._read(*self._unread)
             if not self._inbox:
-                break  # the session has ended
+                continue  # it was no CALL after all, or the session has ended
             if len(self._inbox) == INBOX_MAX:
                 self._wire.resume()
             call, received_at, since_s = self._inbox.popleft()
@@ -312,15 +317,16 @@ class Session:
     def _wake(self) -> None:
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+        self._idle = None
 
     def _lost(self) -> None:
         self.end("the connection to the station was lost")
 
     async def _reply(self, call: InboundCall, received_at: datetime, since_s: float) -> None:
-        earlier = self._answered.get(call.message_id)
-        if earlier is not None and earlier.body == call.body and since_s < earlier.until_s:
+        earlier = self._answered.reply_to(call, since_s)
+        if earlier is not None:
             self._conformance.note("frame", "a CALL sent again")
-            self._send("result", earlier.reply, call.message_id, call.action, since_s)
+            self._send("result", earlier, call.message_id, call.action, since_s)
             return
         self._after_reply.clear()
         try:
@@ -335,8 +341,7 @@ class Session:
             self._log_fault(call.action)
             self._send_error(call.message_id, OUR_FAULT, call.action, since_s)
             return
-        if call.action not in ANSWERED_ANEW:
-            self._remember(call, reply, since_s)
+        self._answered.remember(call, reply, since_s)
         self._send("result", reply, call.message_id, call.action, since_s)
         for callback in self._after_reply:
             callback()
@@ -380,11 +385,6 @@ class Session:
             found = "; ".join(frames.violations(known.response, result))
             raise AssertionError(f"our answer to {action} breaks its schema: {found}")
         return result
-
-    def _remember(self, call: InboundCall, reply: bytes, since_s: float) -> None:
-        self._answered[call.message_id] = _Answered(call.body, reply, since_s + REPEAT_S)
-        if len(self._answered) > ANSWERS_KEPT:
-            self._answered.popitem(last=False)
 
     # frames out
 

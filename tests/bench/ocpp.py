@@ -4,9 +4,9 @@ All servers are driven by one process over loopback with identical raw frames fr
 that only the server's share differs. The floor parses and writes JSON and checks nothing. Ours is
 the OCPP server with a dialect that looks answers up, on the event loop that the controller has
 (beside it on asyncio's own, which the floor has); `stock` the `ocpp` package's own central system,
-validating as it does. `durable` is that server with the store's writer behind it: each reading is
-taken apart and stored in a commit before it is answered. `whole` is the controller as a site runs
-it, with its database on this disk.
+validating as it does. `durable` is ours with the store's writer behind it: a reading is in a
+committed row, as it was said, before it is answered. `stored` takes it apart first and commits its
+twelve values. `whole` is the controller as a site runs it, with its database on this disk.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ from sitecontroller.event_loop import new_event_loop
 from sitecontroller.ocpp.frames import CallFault
 from sitecontroller.ocpp.measurands import read_meter_values
 from sitecontroller.ocpp.server import OcppServer
-from sitecontroller.ports import UnitOfWork
+from sitecontroller.ports import Kept, UnitOfWork
 from sitecontroller.services.stations import LoginVerdict
 from sitecontroller.storage import Store
 from tests.bench.ocpp_mix import ANSWERS, CARD, Call, charging, mixed
@@ -155,8 +155,28 @@ async def _floor(version: str) -> AsyncIterator[int]:
         yield next(iter(server.sockets)).getsockname()[1]
 
 
+class _DurableDialect(_Dialect):
+    """Answers a reading when a row with what was said is on disk."""
+
+    def __init__(self, store: Store, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._store = store
+
+    async def answer(
+        self, action: str, payload: dict[str, Any], received_at: datetime
+    ) -> dict[str, Any]:
+        if "meterValue" in payload:
+            row = Kept("bench", self.station_id, received_at, payload, self.station_id)
+            await self._store.commit(_note, row)
+        return await super().answer(action, payload, received_at)
+
+
+def _note(tx: UnitOfWork, row: Kept) -> None:
+    tx.put_kept(row)
+
+
 class _StoringDialect(_Dialect):
-    """Answers from a table what brings no readings; those it keeps, as the product keeps them."""
+    """Keeps the readings, as the product keeps them, before they are answered."""
 
     def __init__(self, store: Store, *parts: Any) -> None:
         super().__init__(*parts)
@@ -187,11 +207,11 @@ def _keep(tx: UnitOfWork, key: str, readings: list[MeterReading]) -> None:
 
 
 @asynccontextmanager
-async def _durable(version: str) -> AsyncIterator[int]:
+async def _with_store(dialect: type[_Dialect], version: str) -> AsyncIterator[int]:
     with tempfile.TemporaryDirectory() as directory:
         store = await Store.open(Path(directory) / "site.db", SystemClock())
         try:
-            async with _ours(version, functools.partial(_StoringDialect, store)) as port:
+            async with _ours(version, functools.partial(dialect, store)) as port:
                 yield port
         finally:
             await store.close()
@@ -435,7 +455,12 @@ def _mix(version: str) -> dict[str, float]:
 
 def _readings(version: str) -> dict[str, float]:
     best = _best(
-        {"floor": FLOOR, "durable": Runs(_durable), "whole": Runs(_whole)},
+        {
+            "floor": FLOOR,
+            "durable": Runs(functools.partial(_with_store, _DurableDialect)),
+            "stored": Runs(functools.partial(_with_store, _StoringDialect)),
+            "whole": Runs(_whole),
+        },
         Plan(version, READINGS_PER_STATION, charging=True),
     )
     floor = best.pop("floor")

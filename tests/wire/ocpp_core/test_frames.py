@@ -8,7 +8,6 @@ import orjson
 import pytest
 
 from sitecontroller.domain.errors import CallRefused, StoreUnavailable
-from tests.support import eventually
 from tests.wire.ocpp_core.site import (
     BOOT,
     NOW,
@@ -424,40 +423,6 @@ def test_calls_are_answered_in_their_order(run):
             for number in range(100):
                 await tell(station, [2, number, "Heartbeat", {}])
             assert [(await hear(station))[1] for _ in range(100)] == list(range(100))
-
-    run(main())
-
-
-def test_every_frame_is_in_the_journal(run):
-    async def main():
-        async with running_site() as site, site.connect() as station:
-            await ask(station, [2, "m", "Heartbeat", {}])
-            await tell(station, "nonsense")
-            await eventually(lambda: site.journal.texts("invalid"))
-            assert [entry[1:3] for entry in site.journal.entries] == [
-                ("in", "connect"),
-                ("in", "call"),
-                ("out", "result"),
-                ("in", "invalid"),
-            ]
-            assert orjson.loads(site.journal.texts("call")[0]) == [2, "m", "Heartbeat", {}]
-
-    run(main())
-
-
-def test_our_calls_and_their_answers_are_in_the_journal(run):
-    async def main():
-        async with running_site() as site, site.connect() as station:
-            await boot(station)
-            site.journal.entries.clear()
-            call = asyncio.ensure_future(site.dialect.session.call("ClearCache", {}))
-            asked = await hear(station)
-            await tell(station, [3, asked[1], {"status": "Accepted"}])
-            await call
-            assert [entry[1:3] for entry in site.journal.entries] == [
-                ("out", "call"),
-                ("in", "result"),
-            ]
 
     run(main())
 
