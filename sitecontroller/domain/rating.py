@@ -7,7 +7,7 @@ printed: decimals, and amounts that lines, VAT and totals share so that they add
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
 from fractions import Fraction
 
@@ -19,7 +19,8 @@ from sitecontroller.domain.usage import ChargingPeriod, Usage
 
 FRACTION_DIGITS = 20
 """To which a decimal is rounded that would never end, as a sixth of an hour."""
-_ENDING_DIGITS = 40
+_LAST_PLACE = Decimal(1).scaleb(-FRACTION_DIGITS)
+_QUOTIENTS, _PRODUCTS = Context(prec=60), Context(prec=240)
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -101,16 +102,13 @@ def rate(tariff: Tariff, usage: Usage | Decimal, *, ended: bool = True) -> Price
     )
 
 
-def decimal_of(value: Fraction) -> Decimal:
-    """Exact where a decimal of up to 40 places can be, else rounded to 20."""
-    shifted, rest = divmod(value.numerator * 10**_ENDING_DIGITS, value.denominator)
-    digits = _ENDING_DIGITS
-    if rest:
-        shifted, digits = round(value * 10**FRACTION_DIGITS), FRACTION_DIGITS
-    text = f"{abs(shifted):0{digits + 1}d}"
-    whole, ending = text[:-digits], text[-digits:].rstrip("0")
-    sign = "-" if shifted < 0 else ""
-    return Decimal(f"{sign}{whole}.{ending}" if ending else f"{sign}{whole}")
+def decimal_of(value: int | Fraction, over: int = 1) -> Decimal:
+    """`value` / `over`: exact where a decimal of 60 digits can be, else rounded to 20 places."""
+    numerator, denominator = Decimal(value.numerator), Decimal(value.denominator * over)
+    quotient = _QUOTIENTS.divide(numerator, denominator)
+    if _PRODUCTS.multiply(quotient, denominator) == numerator:
+        return quotient
+    return quotient.quantize(_LAST_PLACE, ROUND_HALF_UP, _QUOTIENTS)
 
 
 def _energy_alone(tariff: Tariff, energy_wh: Decimal) -> Usage:
@@ -122,16 +120,16 @@ def _energy_alone(tariff: Tariff, energy_wh: Decimal) -> Usage:
 
 def _lines(tariff: Tariff, bill: Bill) -> Iterable[PriceLine]:
     for line in bill.lines:
-        amount = decimal_of(line.gross if tariff.tax_included else line.net)
+        amount = decimal_of(line.sums[tariff.tax_included], line.scale)
         yield PriceLine(
             BillDimension(line.dimension),
-            decimal_of(line.volume),
-            amount if line.unit_price is None else line.unit_price,
+            decimal_of(line.billed, line.unit),
+            amount if line.part is None else line.part.component.price,
             line.vat_percent,
             Money(amount, tariff.currency),
-            decimal_of(line.step_surplus) if line.step_surplus else Decimal(0),
-            line.element,
-            line.reservation,
+            decimal_of(line.surplus, line.unit),
+            None if line.part is None else line.part.element,
+            line.part is not None and line.part.reservation,
         )
 
 

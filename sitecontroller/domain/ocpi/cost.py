@@ -68,13 +68,14 @@ def _lines(tariff: Tariff, bill: Bill, knows: tuple[bool, bool]) -> list[dict[st
 def _line(
     line: BillLine, net: str | None, gross: str | None, *, tax_included: bool
 ) -> dict[str, Any]:
+    part = line.part
     return {
         "dimension": line.dimension,
-        "element": line.element,
-        "reservation": line.reservation,
-        "volume": None if line.element is None else plain(decimal_of(line.volume)),
-        "step_surplus": None if line.element is None else plain(decimal_of(line.step_surplus)),
-        "unit_price": None if line.unit_price is None else plain(line.unit_price),
+        "element": None if part is None else part.element,
+        "reservation": part is not None and part.reservation,
+        "volume": None if part is None else plain(decimal_of(line.volume)),
+        "step_surplus": None if part is None else plain(decimal_of(line.step_surplus)),
+        "unit_price": None if part is None else plain(part.component.price),
         "vat": None if line.vat_percent is None else plain(line.vat_percent),
         "amount": gross if tax_included else net,
         "excl_vat": net,

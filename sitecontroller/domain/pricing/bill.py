@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeAlias
 
 from sitecontroller.domain.money import minor_digits
@@ -18,28 +19,53 @@ from sitecontroller.domain.pricing.walk import Volumes, walked
 from sitecontroller.domain.tariff import PriceLimit, Tariff, TariffDimension
 from sitecontroller.domain.usage import PeriodState, Usage
 
+RATES_MAX = 1000
 MIN_PRICE, MAX_PRICE = "MIN_PRICE", "MAX_PRICE"
 """What a line that raises or lowers a bill to its limit says instead of a dimension."""
 
 _ENERGY, _TIME = TariffDimension.ENERGY, TariffDimension.TIME
 _PARKING_TIME = TariffDimension.PARKING_TIME
-_Rates: TypeAlias = "dict[Decimal | None, list[Fraction]]"
+_Rates: TypeAlias = "dict[Decimal | None, list[Exact]]"
 
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """What one price comes to. `volume` (kWh, hours, 1) contains `step_surplus`. A limit's line has
-    a `dimension` MIN_PRICE or MAX_PRICE, no `element` and no price."""
+    """What one price comes to. A limit's line has a `dimension` MIN_PRICE or MAX_PRICE and no
+    `part`. `sums` without and with VAT are multiples of 1 / `scale`, `billed` and `surplus` (what
+    only a step added to it) of the dimension's unit."""
 
     dimension: str
-    net: Fraction
-    gross: Fraction
+    sums: tuple[Exact, Exact]
+    scale: int
     vat_percent: Decimal | None
-    element: int | None = None
-    reservation: bool = False
-    volume: Fraction = Fraction(1)
-    step_surplus: Fraction = Fraction(0)
-    unit_price: Decimal | None = None
+    part: Part | None = None
+    billed: Exact = 1
+    surplus: Exact = 0
+
+    @property
+    def net(self) -> Fraction:
+        """Without VAT, exact."""
+        return Fraction(self.sums[0]) / self.scale
+
+    @property
+    def gross(self) -> Fraction:
+        """With VAT, exact."""
+        return Fraction(self.sums[1]) / self.scale
+
+    @property
+    def volume(self) -> Fraction:
+        """kWh, hours, or 1; with what a step added."""
+        return Fraction(self.billed) / self.unit
+
+    @property
+    def step_surplus(self) -> Fraction:
+        """What only a step added to the volume."""
+        return Fraction(self.surplus) / self.unit
+
+    @property
+    def unit(self) -> int:
+        """How many of `billed` make one of `volume`."""
+        return 1 if self.part is None else UNITS[self.part.dimension]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +104,12 @@ def bill_of(tariff: Tariff, usage: Usage, *, ended: bool = True) -> Bill:
     doesn't hold yet."""
     plan = plan_of(tariff)
     session, reserved = walked(plan, usage)
-    lines = [*_lines(reserved), *_lines(session)]
+    lines = [*_lines(plan, reserved), *_lines(plan, session)]
     rates: _Rates = {}
     for line in lines:
-        total = rates.setdefault(line.vat_percent, [Fraction(0), Fraction(0)])
-        total[0] += line.net
-        total[1] += line.gross
+        total = rates.setdefault(line.vat_percent, [0, 0])
+        total[0] += line.sums[0]
+        total[1] += line.sums[1]
     totals = _Totals(plan, rates)
     if tariff.max_price is not None:
         lines += totals.hold(tariff.max_price, MAX_PRICE)
@@ -95,21 +121,28 @@ def bill_of(tariff: Tariff, usage: Usage, *, ended: bool = True) -> Bill:
     return Bill(tuple(lines), totals.rounded(), net, gross, notes)
 
 
-def round_half_up(value: Fraction, digits: int) -> int:
-    """In units of 10^-`digits`; a half goes away from zero."""
-    scale = 10**digits
-    doubled: int = 2 * abs(value.numerator) * scale + value.denominator
-    whole = doubled // (2 * value.denominator)
-    return whole if value.numerator >= 0 else -whole
+def round_half_up(value: Exact) -> int:
+    """To a whole number; a half goes away from zero."""
+    return half_up(value.numerator, value.denominator)
 
 
-def _lines(volumes: Volumes) -> list[BillLine]:
+def half_up(numerator: int, denominator: int) -> int:
+    """The quotient as a whole number; a half goes away from zero."""
+    whole = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return whole if numerator >= 0 else -whole
+
+
+def _lines(plan: Plan, volumes: Volumes) -> list[BillLine]:
     """In the order in which prices were first used."""
     stepped = {part.dimension: part for part in _stepped(volumes)}
-    return [
-        _line(part, volume, _surplus(volumes, part) if stepped.get(part.dimension) is part else 0)
-        for part, volume in volumes.used.items()
-    ]
+    lines = []
+    for part, volume in volumes.used.items():
+        surplus = _surplus(volumes, part) if stepped.get(part.dimension) is part else 0
+        billed = volume + surplus
+        sums = part.net * billed, part.gross * billed
+        name = part.dimension.value
+        lines.append(BillLine(name, sums, plan.scale, part.vat_percent, part, billed, surplus))
+    return lines
 
 
 def _stepped(volumes: Volumes) -> list[Part]:
@@ -129,21 +162,6 @@ def _surplus(volumes: Volumes, last: Part) -> Exact:
     return -priced % step
 
 
-def _line(part: Part, volume: Exact, surplus: Exact) -> BillLine:
-    billed, unit = volume + surplus, UNITS[part.dimension]
-    return BillLine(
-        part.dimension.value,
-        part.net * billed,
-        part.gross * billed,
-        part.vat_percent,
-        part.element,
-        part.reservation,
-        Fraction(billed, unit),
-        Fraction(surplus, unit) if surplus else Fraction(0),
-        part.component.price,
-    )
-
-
 class _Totals:
     """The sums of the VAT rates, exact and as they are paid, and the limits that hold them.
 
@@ -156,7 +174,8 @@ class _Totals:
         self._taxed = plan.names_vat and tariff.taxes_apply
         names_tax = plan.names_vat or not tariff.taxes_apply
         self._knows = (names_tax or not tariff.tax_included, names_tax or tariff.tax_included)
-        self._digits = minor_digits(tariff.currency)
+        self._minor = 10 ** minor_digits(tariff.currency)
+        self._scale = plan.scale
         self._first_vat = _first_vat(plan)
         self._exact = rates
         self._paid = {vat: self._as_paid(vat, *sums) for vat, sums in rates.items()}
@@ -180,45 +199,55 @@ class _Totals:
                 for each in (side,) if self._taxed else (0, 1):
                     self._hold_side(each, Fraction(bound), name, changes)
         return [
-            BillLine(name, net, gross, vat) for vat, (net, gross) in changes.items() if net or gross
+            BillLine(name, (net, gross), self._scale, vat)
+            for vat, (net, gross) in changes.items()
+            if net or gross
         ]
 
     def _hold_side(self, side: int, bound: Fraction, name: str, changes: _Rates) -> None:
         exact = self._sum(side)
         if exact > bound if name == MAX_PRICE else exact < bound:
-            self._scale(side, exact, bound, changes)
+            self._change(side, exact, bound, changes)
         paid = sum(sums[side] for sums in self._paid.values())
-        end = round_half_up(bound, self._digits)
+        end = round_half_up(bound * self._minor)
         if self._sum(side) == bound or (paid > end if name == MAX_PRICE else paid < end):
             rates = list(self._exact)
-            shared = shares([self._exact[vat][side] * 10**self._digits for vat in rates], end)
+            exact_minor = [Fraction(self._exact[vat][side]) * self._minor for vat in rates]
+            shared = shares([amount / self._scale for amount in exact_minor], end)
             for vat, minor in zip(rates, shared, strict=True):
                 self._paid[vat][side] = minor
 
-    def _scale(self, side: int, exact: Fraction, bound: Fraction, changes: _Rates) -> None:
+    def _change(self, side: int, exact: Fraction, bound: Fraction, changes: _Rates) -> None:
         """Each rate bears its share; where nothing is to be shared, the tariff's first."""
         if not self._exact:
-            self._exact[self._first_vat] = [Fraction(0), Fraction(0)]
+            self._exact[self._first_vat] = [0, 0]
             self._paid[self._first_vat] = [0, 0]
         for place, (vat, sums) in enumerate(self._exact.items()):
-            changed = sums[side] * bound / exact if exact else Fraction(0 if place else bound)
-            change = changes.setdefault(vat, [Fraction(0), Fraction(0)])
+            whole = Fraction(0) if place else bound * self._scale
+            changed = sums[side] * bound / exact if exact else whole
+            change = changes.setdefault(vat, [0, 0])
             change[side] += changed - sums[side]
             sums[side] = changed
 
-    def _as_paid(self, vat: Decimal | None, net: Fraction, gross: Fraction) -> list[int]:
+    def _as_paid(self, vat: Decimal | None, net: Exact, gross: Exact) -> list[int]:
+        own = gross if self._tax_included else net
+        own_minor = half_up(own.numerator * self._minor, own.denominator * self._scale)
         if vat is None:
-            return [round_half_up(gross if self._tax_included else net, self._digits)] * 2
-        factor = 1 + Fraction(vat) / 100
-        scale = 10**self._digits
+            return [own_minor, own_minor]
+        hundred, with_vat = _percentages(vat)
         if self._tax_included:
-            gross_minor = round_half_up(gross, self._digits)
-            return [round_half_up(gross_minor / factor / scale, self._digits), gross_minor]
-        net_minor = round_half_up(net, self._digits)
-        return [net_minor, round_half_up(net_minor * factor / scale, self._digits)]
+            return [half_up(own_minor * hundred, with_vat), own_minor]
+        return [own_minor, half_up(own_minor * with_vat, hundred)]
 
     def _sum(self, side: int) -> Fraction:
-        return sum((sums[side] for sums in self._exact.values()), Fraction(0))
+        return Fraction(sum(sums[side] for sums in self._exact.values())) / self._scale
+
+
+@lru_cache(RATES_MAX)
+def _percentages(vat: Decimal) -> tuple[int, int]:
+    """The ratio of an amount without VAT to one with it, in whole numbers."""
+    factor = 1 + Fraction(vat) / 100
+    return factor.denominator, factor.numerator
 
 
 def shares(exact: Sequence[Fraction], total: int) -> list[int]:

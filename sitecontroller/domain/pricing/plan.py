@@ -4,6 +4,7 @@ tried, and every value at which another one may begin to hold.
 Times are whole µs, energies whole nano-kWh, both fractions where that isn't exact.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
@@ -71,15 +72,16 @@ class Match:
     current_a: tuple[Decimal | None, Decimal | None]
     power_kw: tuple[Decimal | None, Decimal | None]
     local: bool
+    counted: bool
     electric: bool
 
     def holds(self, moment: Moment) -> bool | None:
         """Whether it matches; None: all else does, but current or power isn't known."""
         if self.local and not self._holds_locally(moment):
             return False
-        if not _within(moment.lasted_us, self.lasted_us):
-            return False
-        if not _within(moment.energy, self.energy):
+        if self.counted and not (
+            _within(moment.lasted_us, self.lasted_us) and _within(moment.energy, self.energy)
+        ):
             return False
         return self._holds_electrically(moment) if self.electric else True
 
@@ -107,14 +109,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One price component in its element. `net` and `gross`: its price for one unit of volume."""
+    """One price component in its element. `net` and `gross`: its price for one unit of volume, as
+    a multiple of 1 / the plan's `scale`."""
 
     element: int
     component: PriceComponent
     match: Match | None
     vat_percent: Decimal | None
-    net: Fraction
-    gross: Fraction
+    net: int
+    gross: int
     reservation: bool
 
     @property
@@ -135,13 +138,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """A tariff ready for pricing. A tariff `names_vat` if any of its prices does."""
+    """A tariff ready for pricing. A tariff `names_vat` if any of its prices does. Amounts are whole
+    multiples of 1 / `scale` as long as volumes are whole numbers."""
 
     tariff: Tariff
     session: Scope
     reserved: Scope
     expired: Scope
     names_vat: bool
+    scale: int
 
 
 def plan_of(tariff: Tariff) -> Plan:
@@ -177,7 +182,8 @@ def needs_times(tariff: Tariff) -> bool:
 
 
 def _planned(tariff: Tariff) -> Plan:
-    parts = _parts(tariff)
+    scale = _scale(tariff)
+    parts = _parts(tariff, scale)
     session = [part for part, reservation in parts if reservation is None]
     reserved = [part for part, kind in parts if kind is ReservationRestriction.RESERVATION]
     expires = [part for part, kind in parts if kind is ReservationRestriction.RESERVATION_EXPIRES]
@@ -187,29 +193,38 @@ def _planned(tariff: Tariff) -> Plan:
         reserved=_scope(reserved),
         expired=_scope(expires + reserved),
         names_vat=any(part.component.vat_percent is not None for part, _ in parts),
+        scale=scale,
     )
 
 
-def _parts(tariff: Tariff) -> list[tuple[Part, ReservationRestriction | None]]:
+def _scale(tariff: Tariff) -> int:
+    """The least one that makes all prices whole."""
+    parts = (part for element in tariff.all_elements for part in element.components)
+    return math.lcm(*(price.denominator for part in parts for price in _prices(tariff, part)))
+
+
+def _parts(tariff: Tariff, scale: int) -> list[tuple[Part, ReservationRestriction | None]]:
     found = []
     for number, element in enumerate(tariff.all_elements):
         restriction = element.restriction
         reservation = None if restriction is None else restriction.reservation
         match = None if restriction is None else _match(restriction)
         for component in element.components:
-            part = _part(tariff, number, component, match, reserved=reservation is not None)
+            vat_percent = component.vat_percent if tariff.taxes_apply else None
+            net, gross = (int(price * scale) for price in _prices(tariff, component))
+            reserved = reservation is not None
+            part = Part(number, component, match, vat_percent, net, gross, reserved)
             found.append((part, reservation))
     return found
 
 
-def _part(
-    tariff: Tariff, number: int, component: PriceComponent, match: Match | None, *, reserved: bool
-) -> Part:
+def _prices(tariff: Tariff, component: PriceComponent) -> tuple[Fraction, Fraction]:
+    """Of one unit of volume, without and with VAT."""
     vat_percent = component.vat_percent if tariff.taxes_apply else None
     price = Fraction(component.price) / UNITS[component.dimension]
     factor = Fraction(1) if vat_percent is None else 1 + Fraction(vat_percent) / 100
     net = price / factor if tariff.tax_included else price
-    return Part(number, component, match, vat_percent, net, net * factor, reserved)
+    return net, net * factor
 
 
 def _scope(parts: list[Part]) -> Scope:
@@ -242,20 +257,21 @@ def _match(restriction: Restriction) -> Match | None:
     days = (_day(restriction.start_date), _day(restriction.end_date))
     current_a = restriction.min_current_a, restriction.max_current_a
     power_kw = restriction.min_power_kw, restriction.max_power_kw
+    energy = _energy(restriction.min_kwh), _energy(restriction.max_kwh)
+    lasted_us = _us(restriction.min_duration_s), _us(restriction.max_duration_s)
     match = Match(
         time_us=(begin_us, end_us),
         days=days,
         weekdays=frozenset(_WEEKDAYS[day] for day in restriction.days),
-        energy=(_energy(restriction.min_kwh), _energy(restriction.max_kwh)),
-        lasted_us=(_us(restriction.min_duration_s), _us(restriction.max_duration_s)),
+        energy=energy,
+        lasted_us=lasted_us,
         current_a=current_a,
         power_kw=power_kw,
         local=(begin_us, end_us) != (0, DAY_US) or days != (None, None) or bool(restriction.days),
+        counted=any(bound is not None for bound in (*energy, *lasted_us)),
         electric=any(bound is not None for bound in (*current_a, *power_kw)),
     )
-    bounds = (*match.energy, *match.lasted_us)
-    bounded = match.local or match.electric or any(bound is not None for bound in bounds)
-    return match if bounded else None
+    return match if match.local or match.counted or match.electric else None
 
 
 def _time_us(text: str) -> int:

@@ -5,7 +5,7 @@ Energy is linear within a period. FLAT is used once, at the first instant at whi
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -73,8 +73,8 @@ def walked(plan: Plan, usage: Usage) -> tuple[Volumes, Volumes]:
         spans.append(_span(period))
     scope = plan.expired if usage.reservation_expired else plan.reserved
     return (
-        _Walk(plan, plan.session, _ordered(session), usage).volumes(),
-        _Walk(plan, scope, _ordered(reserved), usage).volumes(),
+        _Walk(plan, plan.session, _ordered(session), usage).volumes() if session else Volumes(),
+        _Walk(plan, scope, _ordered(reserved), usage).volumes() if reserved else Volumes(),
     )
 
 
@@ -82,8 +82,9 @@ def _span(period: ChargingPeriod) -> _Span:
     begin_us, end_us = instant_us(period.start_at), instant_us(period.end_at)
     hours: Exact = end_us - begin_us
     if period.volume_hours is not None:
-        hours = _whole(scaled(period.volume_hours, 0) * HOUR_US)
-    return _Span(begin_us, end_us, scaled(period.energy_kwh, 9), hours, period)
+        hours = _whole(Fraction(period.volume_hours) * HOUR_US)
+    energy = scaled(period.energy_kwh, 9) if period.energy_kwh else 0
+    return _Span(begin_us, end_us, energy, hours, period)
 
 
 def _ordered(spans: list[_Span]) -> list[_Span]:
@@ -112,9 +113,11 @@ class _Walk:
         self._times[PeriodState.PAUSED] = () if dimension is None else scope.parts[dimension]
         self._grace_us = self._grace_left_us = plan.tariff.idle_grace_s * SECOND_US
         self._local: LocalTime | None = None
-        if scope.local_us and spans:
+        self._began_us = spans[0].begin_us
+        self._changes_us = [self._began_us + after_us for after_us in scope.lasted_us]
+        if scope.local_us:
             self._local = LocalTime(usage.zone, spans[0].begin_us, spans[-1].end_us, scope.local_us)
-        self._began_us = spans[0].begin_us if spans else 0
+            self._changes_us = sorted([*self._changes_us, *self._local.changes_us])
 
     def volumes(self) -> Volumes:
         """All that was used."""
@@ -150,22 +153,19 @@ class _Walk:
         times: tuple[Part, ...],
     ) -> None:
         """One stretch in which no price changes."""
+        if energy and (volume := end.energy - begin.energy):
+            part = self._held(energy, span, begin)
+            if part is not None:
+                self._found.add(part, volume)
+        if times and (hours := _share(span, begin, end)):
+            part = self._held(times, span, begin)
+            if part is not None:
+                self._found.add(part, hours)
         if self._flat:
             part = self._held(self._flat, span, begin)
             if part is not None:
                 self._found.add(part, 1)
                 self._flat = ()
-        volume = end.energy - begin.energy
-        if energy and volume:
-            part = self._held(energy, span, begin)
-            if part is not None:
-                self._found.add(part, volume)
-        if times:
-            hours = _share(span, begin, end)
-            if hours:
-                part = self._held(times, span, begin)
-                if part is not None:
-                    self._found.add(part, hours)
 
     def _held(self, parts: tuple[Part, ...], span: _Span, at: _Cut) -> Part | None:
         """The first that matches."""
@@ -200,36 +200,31 @@ class _Walk:
     def _cuts(self, span: _Span, flowed: Exact, grace_end_us: int) -> Iterable[_Cut]:
         """The ends of the stretches of a span, in order."""
         last = _Cut(span.end_us, flowed + span.energy)
-        cuts = [_Cut(at_us, _flowed(span, flowed, at_us)) for at_us in self._times_in(span)]
+        cuts: list[_Cut] = []
+        if self._changes_us:
+            first = bisect_right(self._changes_us, span.begin_us)
+            for at_us in self._changes_us[first : bisect_left(self._changes_us, span.end_us)]:
+                cuts.append(_Cut(at_us, _flowed(span, flowed, at_us)))
         if span.begin_us < grace_end_us < span.end_us:
             cuts.append(_Cut(grace_end_us, _flowed(span, flowed, grace_end_us)))
         if span.energy and self._scope.energies:
             first = bisect_right(self._scope.energies, flowed)
             for bound in self._scope.energies[first : bisect_left(self._scope.energies, last[1])]:
                 share = Fraction(bound - flowed) / span.energy
-                at_us = _whole(span.begin_us + share * (span.end_us - span.begin_us))
-                cuts.append(_Cut(at_us, bound))
+                reached_us = _whole(span.begin_us + share * (span.end_us - span.begin_us))
+                cuts.append(_Cut(reached_us, bound))
         if not cuts:
             return (last,)
         cuts.sort()
         return (*cuts, last)
-
-    def _times_in(self, span: _Span) -> Iterator[int]:
-        for after_us in self._scope.lasted_us:
-            if span.begin_us < self._began_us + after_us < span.end_us:
-                yield self._began_us + after_us
-        if self._local is not None and self._local.changes_us:
-            changes_us = self._local.changes_us
-            first = bisect_right(changes_us, span.begin_us)
-            yield from changes_us[first : bisect_left(changes_us, span.end_us)]
 
 
 def _flowed(span: _Span, flowed: Exact, at_us: int) -> Exact:
     """What had flowed by an instant within the span."""
     if not span.energy:
         return flowed
-    part = Fraction(span.energy) * (at_us - span.begin_us) / (span.end_us - span.begin_us)
-    return _whole(flowed + part)
+    length_us = span.end_us - span.begin_us
+    return flowed + _whole(_ratio(span.energy * (at_us - span.begin_us), length_us))
 
 
 def _share(span: _Span, begin: _Cut, end: _Cut) -> Exact:
@@ -243,6 +238,10 @@ def _share(span: _Span, begin: _Cut, end: _Cut) -> Exact:
     if span.hours == length_us:
         return lasted_us
     return _whole(Fraction(span.hours) * lasted_us / length_us)
+
+
+def _ratio(value: Exact, by: int) -> Exact:
+    return Fraction(value, by) if isinstance(value, int) else value / by
 
 
 def _whole(value: Exact) -> Exact:

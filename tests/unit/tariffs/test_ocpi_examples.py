@@ -111,8 +111,8 @@ def test_on_a_saturday_with_43_a_the_charging_time_costs_1_25_an_hour() -> None:
     start = f"{SATURDAY}T13:30:00+01:00"
     periods = [at(start, 114, current_a=43), at(f"{SATURDAY}T15:24:00+01:00", 71, "PARKING")]
     lines = cost(COMPLEX, *periods, zone=BERLIN)["lines"]
-    assert [line["excl_vat"] for line in lines] == ["2.5", "2.375", "7.5"]
-    assert [line["incl_vat"] for line in lines] == ["2.875", "2.85", "8.25"]
+    assert [line["excl_vat"] for line in lines] == ["2.375", "2.5", "7.5"]
+    assert [line["incl_vat"] for line in lines] == ["2.85", "2.875", "8.25"]
 
 
 def test_what_is_paid_is_rounded_for_each_vat_rate_not_for_the_exact_sum() -> None:

@@ -35,7 +35,7 @@ def test_each_dimension_has_its_own_first_match() -> None:
 def test_an_element_that_matches_but_has_no_price_for_a_dimension_leaves_it_to_the_next() -> None:
     under = tariff(element(part("FLAT", "1", None)), element(ENERGY))
     assert volumes(under, at(f"{MONDAY}T12:00:00", 60, energy_kwh="2")) == [
-        ("FLAT", 0, "1"), ("ENERGY", 1, "2"),
+        ("ENERGY", 1, "2"), ("FLAT", 0, "1"),
     ]  # fmt: skip
 
 

@@ -103,7 +103,7 @@ EXPIRING = tariff(
 def test_a_session_is_never_priced_by_reservation_elements_nor_the_other_way_round() -> None:
     periods = [hour(11, "RESERVATION"), hour(12)]
     assert volumes(RESERVING, *periods) == [
-        ("FLAT", 0, "1"), ("TIME", 0, "1"), ("FLAT", 1, "1"), ("TIME", 1, "1"),
+        ("TIME", 0, "1"), ("FLAT", 0, "1"), ("TIME", 1, "1"), ("FLAT", 1, "1"),
     ]  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def test_reserved_time_is_rounded_up_by_itself() -> None:
 
 def test_an_expired_reservation_has_its_own_time_price_wherever_it_stands_in_the_list() -> None:
     assert volumes(EXPIRING, hour(11, "RESERVATION"), expired=True) == [
-        ("FLAT", 1, "1"), ("TIME", 1, "1"),
+        ("TIME", 1, "1"), ("FLAT", 1, "1"),
     ]  # fmt: skip
     assert volumes(EXPIRING, hour(11, "RESERVATION")) == [("TIME", 0, "1")]
 
