@@ -50,9 +50,11 @@ from sitecontroller.services.billing import BillingService
 from sitecontroller.services.configuration import Configuration, revision_of
 from sitecontroller.services.onboarding import Onboarding
 from sitecontroller.services.picture import Picture
+from sitecontroller.services.signed_readings import SignedChecks, SignedReadings
 from sitecontroller.services.tariffs import TariffService
 from sitecontroller.services.trust import Trust
 from sitecontroller.signals.sources import sources_of
+from sitecontroller.signed.intake import Expected, check_key, export_xml, judge_session
 from sitecontroller.statedir import StateDir
 from sitecontroller.storage.journal import FrameJournal
 from sitecontroller.storage.store import Store
@@ -206,15 +208,27 @@ async def _face(
     """What people can do, and the controller that offers it."""
     store, clock, publisher = services.store, services.clock, services.publisher
     alarms, background = services.alarms, services.background
+    signed = SignedReadings(
+        services.desk, SignedChecks(judge_session, Expected, check_key, export_xml)
+    )
+    await signed.load()
     actions = ActionService(
         services.desk,
         onboarding,
         services.load,
-        services.blocks.handlers() | configuration.handlers,
+        services.blocks.handlers() | configuration.handlers | signed.handlers,
         services.blocks.emergency.check,
     )
     billing = BillingService(
-        config, store, clock, workshop, receipt_pdf, alarms, publisher, background
+        config,
+        store,
+        clock,
+        workshop,
+        receipt_pdf,
+        alarms,
+        publisher,
+        background,
+        signed.settle,
     )
     tariffs = TariffService(store, clock, publisher, alarms, config.currency)
     await tariffs.load()
@@ -228,9 +242,10 @@ async def _face(
         journal,
         publisher,
         on_shutdown,
-        services.blocks.answerers() | configuration.answerers,
+        services.blocks.answerers() | configuration.answerers | signed.answerers,
         services.blocks.files,
         functools.partial(services.blocks.commissioning.record_pdf, record_pdf),
+        signed.xml,
     )
 
 

@@ -65,6 +65,7 @@ class Controller:
         answerers: Mapping[type[Query], Answerer] | None = None,
         files: Files | None = None,
         record_pdf: Callable[[], Awaitable[bytes]] | None = None,
+        signed_xml: Callable[[str], Awaitable[bytes]] | None = None,
     ) -> None:
         self._picture = picture
         self._actions = actions
@@ -77,6 +78,7 @@ class Controller:
         self._on_shutdown = on_shutdown
         self._files = files
         self._record_pdf = record_pdf
+        self._signed_xml = signed_xml
         self._answerers: Mapping[type[Query], Answerer] = {
             JournalQuery: self._frames,
             TransactionsQuery: self._transactions,
@@ -180,6 +182,11 @@ class Controller:
     async def receipt_pdf(self, transaction_key: str, language: str = "en") -> bytes:
         """The receipt of an ended transaction; a second call makes a marked copy."""
         return await self._billing.receipt_pdf(transaction_key, language)
+
+    async def signed_xml(self, transaction_key: str) -> bytes:
+        """A session's signed readings as the transparency software reads them. Raises NotFound."""
+        assert self._signed_xml is not None
+        return await self._signed_xml(transaction_key)
 
     async def commissioning_pdf(self) -> bytes:
         """The record of commissioning as of now."""

@@ -33,6 +33,7 @@ from sitecontroller.domain import (
     reservation,
     security,
     session_needs,
+    signed_reading,
     streams,
     swap,
     transaction_check,
@@ -263,6 +264,24 @@ QUERIES |= {
     grid.DerEventsQuery: QueryRoute(f"{_STATION}/der-events", Page[grid.DerEvent], "grid"),
     swap.BatterySwapsQuery: QueryRoute(
         f"{_STATION}/battery-swaps", Page[swap.BatterySwap], "smart"
+    ),
+}
+
+COMMANDS |= {
+    signed_reading.PinMeterKey: CommandRoute("PUT", f"{_EVSE}/meter-key", "transactions"),
+    signed_reading.DecideSignedSession: CommandRoute(
+        "POST", "/v1/transactions/{transaction_key}/signed-readings/decision", "transactions"
+    ),
+}
+
+QUERIES |= {
+    signed_reading.SignedReadingsQuery: QueryRoute(
+        "/v1/transactions/{transaction_key}/signed-readings",
+        signed_reading.SignedReadingsView,
+        "transactions",
+    ),
+    signed_reading.MeterKeysQuery: QueryRoute(
+        "/v1/meter-keys", Page[signed_reading.MeterKeyPin], "transactions"
     ),
 }
 

@@ -69,6 +69,19 @@ async def receipt(
     return Response(pdf, media_type="application/pdf", headers=headers)
 
 
+@router.get(
+    "/transactions/{key}/signed-readings.xml",
+    response_class=Response,
+    responses={200: {"content": {"application/xml": {}}, "description": "The signed readings"}},
+    tags=["transactions"],
+)
+async def signed_readings_xml(controller: Site, key: Key) -> Response:
+    """A session's signed readings as the transparency software reads them."""
+    xml = await controller.signed_xml(key)
+    headers = {"Content-Disposition": f'attachment; filename="signed-readings-{key}.xml"'}
+    return Response(xml, media_type="application/xml", headers=headers)
+
+
 @router.get("/alarms", response_model=Page[AlarmView], tags=["alarms"])
 async def alarms(controller: Site, limit: Limit = PAGE_ITEMS, cursor: Cursor = None) -> Response:
     """Alarms, newest first, cleared ones too."""

@@ -59,6 +59,9 @@ class SiteController(Protocol):
         """Old ones too."""
 
     async def receipt_pdf(self, transaction_key: str, language: str) -> bytes: ...
+    async def signed_xml(self, transaction_key: str) -> bytes:
+        """Raises NotFound."""
+
     async def commissioning_pdf(self) -> bytes: ...
     async def current_tariff(self) -> Tariff:
         """Raises NotFound while there is none."""

@@ -202,6 +202,13 @@ ALARMS: dict[str, AlarmDefinition] = {
             until_acknowledged=True,
         ),
         AlarmDefinition(
+            "signed-reading-invalid", _M,
+            "The signed readings of a session at {evse} are not valid: {reason}",
+            "Look at the session's signed readings; bill it all the same or don't, by name: until "
+            "then it has no receipt. If it happens again, have the meter and its key checked",
+            "money",
+        ),
+        AlarmDefinition(
             "receipt-differs", _M,
             "Receipt {number} at {evse} says {printed}; after a correction the price is {price}",
             "Settle the difference with the driver by hand; a receipt once given never changes",

@@ -88,6 +88,13 @@ class TransactionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedReadingCame:
+    """A running or ended transaction's meter signed something; it is stored."""
+
+    transaction_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokensChanged:
     """A card was added, changed or taken out; `id_token` None: many."""
 
@@ -187,6 +194,7 @@ Event = (
     | MeterMeasured
     | MeterFailed
     | TransactionChanged
+    | SignedReadingCame
     | TokensChanged
     | TariffChanged
     | CardRefused

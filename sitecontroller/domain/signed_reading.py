@@ -111,7 +111,7 @@ class SignedReadingsView:
     verdict: SignedVerdict | None
     held: bool
     findings: tuple[Finding, ...]
-    energy_wh: Decimal | None
+    energy_wh: float | None
     public_key: str
     readings: tuple[JudgedReading, ...]
     decision: SignedDecision | None

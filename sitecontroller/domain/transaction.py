@@ -51,6 +51,8 @@ class TransactionFlag(StrEnum):
     """Events are missing (2.x seqNo); they were asked for."""
     UNPRICED = "unpriced"
     """No tariff was valid at its start."""
+    SIGNED_INVALID = "signed-invalid"
+    """Its signed readings are not valid: nobody is billed for it until a person decides."""
 
 
 @dataclass(frozen=True, slots=True)

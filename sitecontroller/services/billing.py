@@ -4,7 +4,7 @@ The row is committed before anything is printed; a second print is the same row,
 receipt never follows a correction of its session: people are told that the two differ.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from sitecontroller.ports import Clock, Receipt, Store, UnitOfWork, Workshop
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
+from sitecontroller.services.signed_hold import refuse_if_held
 from sitecontroller.wire import from_json, to_json
 
 TILL = "K1"
@@ -40,6 +41,7 @@ class BillingService:
         alarms: AlarmService,
         publisher: Publisher,
         background: Background,
+        settle_signed: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._config = config
         self._store = store
@@ -48,13 +50,17 @@ class BillingService:
         self._render = render
         self._alarms = alarms
         self._background = background
+        self._settle_signed = settle_signed
         publisher.subscribe(self._on_event, TransactionChanged)
 
     async def receipt_pdf(self, transaction_key: str, language: str) -> bytes:
         """The receipt of a transaction; issued at the first call, a marked copy afterwards.
 
-        Raises NotFound, Conflict (it still runs) and NoTariff (it has no price).
+        Raises NotFound, Conflict (it still runs, or its signed readings are not valid) and
+        NoTariff (it has no price).
         """
+        if self._settle_signed is not None:
+            await self._settle_signed(transaction_key)
         document, is_copy = await self._store.commit(
             self._issue, transaction_key, self._clock.now()
         )
@@ -96,6 +102,7 @@ class BillingService:
             raise Conflict(
                 "this session still runs", remedy="Stop the session first, then print its receipt"
             )
+        refuse_if_held(tx, transaction_key)
         local_year = now.astimezone(ZoneInfo(self._config.time_zone)).year
         till = f"{self._config.site_id}-{TILL}"
         document = receipt_document(

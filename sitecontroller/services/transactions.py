@@ -6,7 +6,7 @@ Keeps the running ones in memory for load management and the screen; the databas
 import dataclasses
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,10 +17,12 @@ from sitecontroller.domain.authorization import Authorization, AuthorizationStat
 from sitecontroller.domain.errors import OperatingError
 from sitecontroller.domain.events import (
     Event,
+    SignedReadingCame,
     StationChanged,
     StationReady,
     TransactionChanged,
 )
+from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import ConnectorStatus
 from sitecontroller.domain.topology import EvseKey, Topology
 from sitecontroller.domain.transaction import (
@@ -114,6 +116,7 @@ class TransactionService:
         assert outcome.transaction is not None, "a start always makes or finds a transaction"
         assert outcome.authorization is not None, "a start always decides on its token"
         self._tell(outcome)
+        self._tell_signed(outcome, () if report.reading is None else (report.reading,))
         if not outcome.repeated:
             self._judge(outcome.transaction)
             await self._compare_registers(outcome.transaction)
@@ -123,6 +126,7 @@ class TransactionService:
         """A station reports on one; the answer for a token shown with it, if any."""
         outcome = await self._store.commit(record_update, report, self._topology)
         self._tell(outcome)
+        self._tell_signed(outcome, report.readings)
         self._ask_for_missing(outcome)
         if outcome.transaction is not None and outcome.transaction.active:
             self._check_refused(outcome.transaction)
@@ -159,6 +163,10 @@ class TransactionService:
         """A running or recently ended transaction."""
         known = self._active.get(key)
         return known or next((item for item in self._recent if item.key == key), None)
+
+    def tell_changed(self, transaction: Transaction) -> None:
+        """Take over and tell a row that another service has changed and committed."""
+        self._tell(Outcome(transaction, None, (transaction,)))
 
     async def reconcile(self) -> None:
         """Close what nobody will close any more (Q32); called every few seconds."""
@@ -236,6 +244,10 @@ class TransactionService:
                 )
             )
             self._publisher.publish(StationChanged(transaction.station_id))
+
+    def _tell_signed(self, outcome: Outcome, readings: Sequence[MeterReading]) -> None:
+        if outcome.transaction is not None and any(r.signed_data is not None for r in readings):
+            self._publisher.publish(SignedReadingCame(outcome.transaction.key))
 
     def _remember(self, transaction: Transaction) -> None:
         key = EvseKey(transaction.station_id, transaction.evse_id)

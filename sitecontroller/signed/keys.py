@@ -28,10 +28,12 @@ class KeyFault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MeterKey:
-    """A public key. `curve` is None for a bare point; `point` is as it was encoded."""
+    """A public key. `curve` is None for a bare point; `point` is as it was encoded, `encoded` the
+    whole of what was given."""
 
     point: bytes
     curve: SignatureCurve | None
+    encoded: bytes
 
     def on(self, curve: SignatureCurve) -> bytes:
         """The point on this curve, uncompressed (04, x, y). KeyFault if it isn't there."""
@@ -84,8 +86,8 @@ def _read_key(encoded: bytes) -> MeterKey | None:
     for curve in CURVES:
         point = _point_of_info(encoded, curve)
         if point is not None:
-            return MeterKey(point, curve) if _is_on(point, curve) else None
-    key = MeterKey(encoded, None)
+            return MeterKey(point, curve, encoded) if _is_on(point, curve) else None
+    key = MeterKey(encoded, None, encoded)
     return key if any(_is_on(encoded, curve) for curve in CURVES) else None
 
 

@@ -163,6 +163,9 @@ class FakeSite:
     async def commissioning_pdf(self) -> bytes:
         return PDF + b"record"
 
+    async def signed_xml(self, transaction_key: str) -> bytes:
+        return b"<values/>"
+
     async def receipt_pdf(self, transaction_key: str, language: str) -> bytes:
         if transaction_key not in self.transactions:
             raise NotFound("No transaction has this key")
