@@ -2,6 +2,7 @@
 collected and told at once, each with its path and what to write instead.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -203,8 +204,8 @@ class Fields:
 def _number(value: Any) -> Decimal | None:
     if isinstance(value, Decimal):
         return value if value.is_finite() else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Decimal(str(value)) if math.isfinite(value) else None
     if isinstance(value, str) and len(value) <= 60 and _NUMBER.fullmatch(value.strip()):
         return Decimal(value.strip())
     return None

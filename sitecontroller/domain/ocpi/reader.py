@@ -47,7 +47,7 @@ class TaxIncluded(StrEnum):
     NOT_APPLICABLE = "N/A"
 
 
-_LIMITS = {
+LIMIT_NAMES = {
     OcpiVersion.V221: ("excl_vat", "incl_vat"),
     OcpiVersion.V230: ("before_taxes", "after_taxes"),
 }
@@ -63,8 +63,8 @@ def version_of(data: Any) -> OcpiVersion:
 
 
 def tariff_from_ocpi(data: Any, version: OcpiVersion | None = None) -> Tariff:
-    """Raises InvalidInput naming all fields that can't be used. Numbers must be Decimal or int, as
-    `json.loads(…, parse_float=Decimal)` gives them."""
+    """Raises InvalidInput naming all fields that can't be used. Numbers may be Decimal, as
+    `json.loads(…, parse_float=Decimal)` gives them, float or text."""
     faults = Faults()
     fields = Fields(data, "", faults)
     version = version or version_of(data)
@@ -170,7 +170,7 @@ def _limit(fields: Fields, name: str, version: OcpiVersion) -> PriceLimit | None
     limit = fields.object(name)
     if limit is None:
         return None
-    net_name, gross_name = _LIMITS[version]
+    net_name, gross_name = LIMIT_NAMES[version]
     limit.only((net_name, gross_name))
     net = limit.number(net_name, required=True)
     return PriceLimit(net, limit.number(gross_name))
