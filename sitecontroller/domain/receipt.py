@@ -14,6 +14,7 @@ from sitecontroller.domain.ids import masked
 from sitecontroller.domain.money import Money, minor_digits
 from sitecontroller.domain.pricing.bill import shares
 from sitecontroller.domain.rating import BillDimension, Price, PriceLine, VatLine
+from sitecontroller.domain.signed_reading import SignedVerdict
 from sitecontroller.domain.transaction import Transaction, TransactionFlag
 
 
@@ -26,6 +27,19 @@ class ReceiptLine:
     unit_price: Decimal
     vat_percent: Decimal | None
     amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class SignedNotice:
+    """What lets the driver check the meter's signature: whose it is, and with which key.
+
+    `energy_wh` is None unless the readings are valid.
+    """
+
+    verdict: SignedVerdict
+    energy_wh: Decimal | None
+    meter_serial: str
+    public_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,8 @@ class ReceiptDocument:
     total_net: Money
     total: Money
     flags: tuple[TransactionFlag, ...] = ()
+    signed: SignedNotice | None = None
+    """None: nothing was signed in this session."""
 
 
 def receipt_document(
@@ -65,6 +81,7 @@ def receipt_document(
     issued_at: datetime,
     time_zone: str,
     evse_code: str,
+    signed: SignedNotice | None = None,
 ) -> ReceiptDocument:
     """The receipt of a priced transaction; NoTariff or Conflict where it has no price (never one
     over 0)."""
@@ -99,6 +116,7 @@ def receipt_document(
         total_net=price.total_net,
         total=price.total,
         flags=tuple(sorted(transaction.flags)),
+        signed=signed,
     )
 
 

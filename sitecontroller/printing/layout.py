@@ -13,6 +13,8 @@ from sitecontroller.printing.texts import Texts
 _WITHOUT_VOLUME = (BillDimension.FLAT, BillDimension.MIN_PRICE, BillDimension.MAX_PRICE)
 _WH_DIGITS = 3
 _WH_PER_KWH = 1000
+_KEY_GROUP = 8
+"""Digits of a public key between two spaces, where its line may end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def receipt_blocks(receipt: ReceiptDocument, words: Texts, *, copy: bool) -> tup
         Rule(),
         Pair(words["total_net"], words.money(receipt.total_net)),
         Pair(words["total"], words.money(receipt.total), bold=True),
+        *_signed(receipt, words),
         *_remarks(receipt, words),
         Rule(),
         Sentence(words["times"].format(time_zone=receipt.time_zone)),
@@ -138,6 +141,27 @@ def _vat_rate(vat_percent: Decimal | None, words: Texts) -> str:
 
 def _percent(vat_percent: Decimal, words: Texts) -> str:
     return f"{words.number(vat_percent, 0, 2)} %"
+
+
+def _signed(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
+    """How to check what the meter signed."""
+    signed = receipt.signed
+    if signed is None:
+        return ()
+    meter = (Pair(words["meter"], signed.meter_serial),) if signed.meter_serial else ()
+    energy_wh = signed.energy_wh
+    energy = () if energy_wh is None else (Pair(words["signed_energy"], _kwh(energy_wh, words)),)
+    key = signed.public_key
+    groups = " ".join(key[place : place + _KEY_GROUP] for place in range(0, len(key), _KEY_GROUP))
+    return (
+        Rule(),
+        Sentence(words["signed"], bold=True),
+        *meter,
+        *energy,
+        Sentence(words.of("signed_verdicts", signed.verdict)),
+        *((Sentence(words["public_key"].format(key=groups)),) if key else ()),
+        Sentence(words["how_to_verify"]),
+    )
 
 
 def _remarks(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:

@@ -19,7 +19,7 @@ from sitecontroller.ports import Clock, Receipt, Store, UnitOfWork, Workshop
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
-from sitecontroller.services.signed_hold import refuse_if_held
+from sitecontroller.services.signed_hold import refuse_if_held, signed_notice
 from sitecontroller.wire import from_json, to_json
 
 TILL = "K1"
@@ -114,6 +114,7 @@ class BillingService:
             evse_code=evse_code(
                 self._config.evse_prefix, transaction.station_id, transaction.evse_id
             ),
+            signed=signed_notice(tx, transaction),
         )
         receipt = Receipt(document.number, transaction_key, now, to_json(document))
         tx.add_receipt(receipt)

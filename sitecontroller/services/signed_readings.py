@@ -35,9 +35,14 @@ from sitecontroller.domain.views import Page
 from sitecontroller.ports import UnitOfWork
 from sitecontroller.services.desk import Answerer, Desk, Handler
 from sitecontroller.services.shelf import Shelf
-from sitecontroller.services.signed_hold import shelf_of, verdict_of
+from sitecontroller.services.signed_hold import (
+    PIN_KIND,
+    pin_key,
+    pin_of,
+    shelf_of,
+    verdict_of,
+)
 from sitecontroller.services.transaction_figures import fact
-from sitecontroller.wire import from_json
 
 ALARM = "signed-reading-invalid"
 TEXT_CHARACTERS_MAX = 500
@@ -70,7 +75,7 @@ class SignedReadings:
         self._desk = desk
         self._checks = checks
         self._sessions = shelf_of(desk.store)
-        self._pins = Shelf(desk.store, "meter-key", MeterKeyPin)
+        self._pins = Shelf(desk.store, PIN_KIND, MeterKeyPin)
         self._asked: set[str] = set()
         self._begun: set[str] = set()
         self._one_at_a_time = asyncio.Lock()
@@ -219,7 +224,7 @@ class SignedReadings:
         _named(command.by, "by")
         evse = EvseKey(command.station_id, command.evse_id)
         if not command.public_key.strip():
-            await self._pins.drop(_pin_key(evse))
+            await self._pins.drop(pin_key(evse))
         else:
             try:
                 public_key = self._checks.key(command.public_key)
@@ -230,8 +235,8 @@ class SignedReadings:
             pin = MeterKeyPin(
                 evse, public_key, command.meter_serial.strip(), command.by, self._desk.clock.now()
             )
-            await self._pins.put(_pin_key(evse), pin, pin.pinned_at, command.station_id)
-        log.info("%s: its meter's key was pinned or taken back by=%s", _pin_key(evse), command.by)
+            await self._pins.put(pin_key(evse), pin, pin.pinned_at, command.station_id)
+        log.info("%s: its meter's key was pinned or taken back by=%s", pin_key(evse), command.by)
         for session in (await self._sessions.all(command.station_id))[:REJUDGED_MAX]:
             if session.decision is None and session.verdict is not SignedVerdict.VALID:
                 self._ask(session.transaction_key)
@@ -301,13 +306,8 @@ def _material(
     transaction = tx.transaction(transaction_key)
     if transaction is None:
         return (), None, None
-    evse = EvseKey(transaction.station_id, transaction.evse_id)
-    pin = tx.kept("meter-key", _pin_key(evse))
-    return (
-        tx.signed_readings(transaction_key),
-        transaction,
-        None if pin is None else from_json(MeterKeyPin, pin.body),
-    )
+    pin = pin_of(tx, EvseKey(transaction.station_id, transaction.evse_id))
+    return tx.signed_readings(transaction_key), transaction, pin
 
 
 def _unjudged(tx: UnitOfWork) -> Sequence[str]:
@@ -319,10 +319,6 @@ def _unjudged(tx: UnitOfWork) -> Sequence[str]:
         if tx.signed_readings(transaction.key)
         and ((session := verdict_of(tx, transaction.key)) is None or not session.is_final)
     ]
-
-
-def _pin_key(evse: EvseKey) -> str:
-    return f"{evse.station_id}/{evse.evse_id}"
 
 
 def _named(text: str, field: str) -> None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from sitecontroller.domain.ocmf import Code, Finding, OcmfFault, Record
 from sitecontroller.domain.ocmf_rules import (
+    Statement,
     check_energy,
     check_meter,
     check_sessions,
@@ -34,6 +35,7 @@ _MARK = b"OCMF|"
 _ALFEN_MARK = b"AP;"
 _KEY_PARTS = 4
 _UNSUPPORTED = frozenset({Code.FORMAT_UNSUPPORTED, Code.ALGORITHM_UNKNOWN})
+_HALVES = frozenset({Code.BEGIN_MISSING, Code.END_MISSING})
 _WORST_FIRST = (
     SignedVerdict.INVALID,
     SignedVerdict.UNSUPPORTED,
@@ -70,15 +72,13 @@ def judge_session(readings: Sequence[SignedReading], expected: Expected) -> Sign
             records.append(record)
     findings = [finding for one in judged for finding in one.findings]
     sessions = sessions_of(records)
-    said = statement(sessions[0]) if len(sessions) == 1 else None
+    said = _said(sessions)
     if records:
-        findings += check_sessions(sessions)
+        findings += [f for f in check_sessions(sessions) if f.code not in _HALVES or f.refuses]
         findings += check_meter(records, expected.meter_serial)
         findings += check_token(records, expected.token)
     if expected.has_ended and records and not _has_refusal(findings):
-        findings += _at_end(sessions, expected)
-    if not expected.has_ended:
-        findings = [f for f in findings if f.code is not Code.END_MISSING]
+        findings += _at_end(said, expected)
     verdict = _verdict(judged, findings)
     return SignedJudgement(
         verdict,
@@ -102,12 +102,33 @@ def export_xml(judged: Sequence[JudgedReading], public_key: str) -> bytes:
     )
 
 
-def _at_end(sessions: Sequence[Sequence[Record]], expected: Expected) -> list[Finding]:
+def _said(sessions: Sequence[Sequence[Record]]) -> Statement | None:
+    """What the records say of their one session; None if they tell of several, or of none.
+
+    Many meters sign the begin alone when it comes, and again with the end in one record.
+    """
+    said = [statement(session) for session in sessions]
+    whole = [one for one in said if one.energy_wh is not None]
+    if len(said) < 2 or len(whole) != 1:
+        return said[0] if len(said) == 1 else None
+    begin = whole[0].begin
+    assert begin is not None, "without a begin there is no energy"
+    halves = [one for one in said if one is not whole[0]]
+    fits = all(
+        half.end is None
+        and half.begin is not None
+        and half.begin.energy_wh == begin.energy_wh
+        and half.records[0].serial == whole[0].records[0].serial
+        for half in halves
+    )
+    return whole[0] if fits else None
+
+
+def _at_end(said: Statement | None, expected: Expected) -> list[Finding]:
     """What has to be there once a session is over."""
-    if len(sessions) > 1:
+    if said is None:
         text = "The signed readings tell of more than one session."
         return [Finding(Code.BEGIN_TWICE, text)]
-    said = statement(sessions[0])
     findings = []
     if said.begin is None:
         text = "The session has ended, and its signed begin never came."

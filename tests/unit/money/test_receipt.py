@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from sitecontroller.domain.errors import Conflict, InvalidInput, NoTariff
-from sitecontroller.domain.receipt import ReceiptDocument
+from sitecontroller.domain.receipt import ReceiptDocument, SignedNotice
+from sitecontroller.domain.signed_reading import SignedVerdict
 from sitecontroller.domain.tariff import Tariff
 from sitecontroller.domain.transaction import TransactionFlag
 from sitecontroller.printing.pdf import receipt_pdf
@@ -134,6 +135,19 @@ def test_a_reprint_is_marked(language: str) -> None:
 def test_a_doubtful_register_is_told_in_plain_words() -> None:
     document = replace(receipt(charged(USUAL)), flags=(TransactionFlag.REGISTER_DOUBTFUL,))
     assert "Meter register doubtful: checked by staff" in printed(document)
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("verdict", SignedVerdict)
+def test_signed_readings_say_how_to_check_them(language: str, verdict: SignedVerdict) -> None:
+    key = "3059301306072a8648ce3d02"
+    notice = SignedNotice(verdict, Decimal(12250), "1EBZ0300034628", key)
+    paper = printed(replace(receipt(charged(USUAL)), signed=notice), language)
+    assert "1EBZ0300034628" in paper
+    assert "30593013 06072a86 48ce3d02" in " ".join(paper.split())
+    assert texts(language).of("signed_verdicts", verdict) in " ".join(paper.split())
+    assert "S.A.F.E." in paper
+    assert "S.A.F.E." not in printed(receipt(charged(USUAL)), language)
 
 
 @pytest.mark.parametrize("language", languages())

@@ -68,6 +68,29 @@ def test_begin_and_end_records_are_judged_together() -> None:
     assert judged(begin, expected=running).findings == ()
 
 
+def test_a_begin_signed_alone_and_again_with_the_end_is_one_session() -> None:
+    begin = meter().record(payload(BEGIN, PG="T7")).decode()
+    middle = meter().record(payload({**BEGIN, "TX": "C"}, PG="T8")).decode()
+    both = meter().record(payload(PG="T9")).decode()
+    for signed in ((begin, both), (begin, middle, both)):
+        said = judged(*signed)
+        assert (said.verdict, said.energy_wh, said.findings) == (SignedVerdict.VALID, 12250, ())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        payload(PG="T20"),
+        payload(BEGIN | {"RV": 99}, PG="T8"),
+        payload(BEGIN, PG="T8", MS="4712"),
+    ],
+)
+def test_records_of_another_session_are_refused(other: bytes) -> None:
+    said = judged(RECORD.decode(), meter().record(other).decode())
+    assert said.verdict is SignedVerdict.INVALID
+    assert said.energy_wh is None
+
+
 @pytest.mark.parametrize(
     ("data", "expected", "verdict", "code"),
     [
