@@ -24,6 +24,7 @@ SUBJECTS = (
     "modbus",
     "sessions",
     "planning",
+    "tariffs",
 )
 
 
