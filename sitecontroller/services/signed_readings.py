@@ -146,12 +146,14 @@ class SignedReadings:
         self._tell(kept, marked, transaction)
 
     def _expected(self, transaction: Transaction, pin: MeterKeyPin | None) -> Any:
+        station = self._desk.config.topology.stations.get(transaction.station_id)
         return self._checks.expected(
             public_key=pin.public_key if pin is not None else "",
             meter_serial=pin.meter_serial if pin is not None else "",
             token=transaction.id_token.id_token if transaction.id_token is not None else None,
             energy_wh=None if transaction.active else transaction.energy_wh,
             has_ended=not transaction.active,
+            shares_pages=station is None or len(station.evses) > 1,
         )
 
     def _keep(

@@ -46,13 +46,17 @@ _WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a session's signed readings are held against. `energy_wh` None: it isn't known yet."""
+    """What a session's signed readings are held against. `energy_wh` None: it isn't known yet.
+
+    `shares_pages`: the station has more EVSEs, whose pages its gateway may count together.
+    """
 
     public_key: str = ""
     meter_serial: str = ""
     token: str | None = None
     energy_wh: Decimal | None = None
     has_ended: bool = False
+    shares_pages: bool = False
 
 
 def check_key(text: str) -> str:
@@ -77,6 +81,8 @@ def judge_session(readings: Sequence[SignedReading], expected: Expected) -> Sign
         findings += [f for f in check_sessions(sessions) if f.code not in _HALVES or f.refuses]
         findings += check_meter(records, expected.meter_serial)
         findings += check_token(records, expected.token)
+    if expected.shares_pages and all(_is_by_gateway(record) for record in records):
+        findings = [_less_grave(finding) for finding in findings]
     if expected.has_ended and records and not _has_refusal(findings):
         findings += _at_end(said, expected)
     verdict = _verdict(judged, findings)
@@ -122,6 +128,17 @@ def _said(sessions: Sequence[Sequence[Record]]) -> Statement | None:
         for half in halves
     )
     return whole[0] if fits else None
+
+
+def _is_by_gateway(record: Record) -> bool:
+    return record.gateway_serial not in ("", record.meter_serial)
+
+
+def _less_grave(finding: Finding) -> Finding:
+    """Pages that a gateway gave to another outlet meanwhile can't be told from a gap."""
+    if finding.code is not Code.PAGE_GAP:
+        return finding
+    return replace(finding, text=f"{finding.text} They may be another outlet's.", refuses=False)
 
 
 def _at_end(said: Statement | None, expected: Expected) -> list[Finding]:

@@ -136,6 +136,9 @@ def flag(code: str) -> str:
         "offline": translate("Flag", "Partly recorded while the charger was offline"),
         "sequence-gap": translate("Flag", "Some of its reports are missing"),
         "unpriced": translate("Flag", "No tariff was valid at its start"),
+        "signed-invalid": translate(
+            "Flag", "The meter's signed readings are not valid: decide whether to bill it"
+        ),
     }
     return table.get(code, code)
 

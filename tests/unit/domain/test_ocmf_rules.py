@@ -159,6 +159,24 @@ def test_energy_at_the_car_counts_before_energy_at_the_meter() -> None:
     assert statement([said]).energy_wh == Decimal("12100")
 
 
+def test_the_specifications_own_example_is_a_session() -> None:
+    """OCMF 1.4, "Example File": three registers, losses of the cable taken off."""
+    times = ("2018-07-24T13:22:04,000+0200 S", "2018-07-24T13:26:04,000+0200 S")
+    registers = {
+        "01-0B:01.08.00*FF": (2935.6, 2965.1),
+        "01-0B:B1.08.00*FF": (2905.6, 2934.6),
+        "01-0B:B3.08.00*FF": (0.0, 29.0),
+    }
+    readings = [
+        {**BEGIN, "TM": at, "TX": reason, "RV": value, "RI": register, "RT": "DC"}
+        for register, values in registers.items()
+        for at, reason, value in zip(times, "BE", values, strict=True)
+    ]
+    said = record(*readings, PG="T12345", MS="BQ27400330016", TT="Tarif 1")
+    assert refusals(said) == set()
+    assert statement([said]).energy_wh == 29_000
+
+
 def test_the_meter_is_the_one_that_was_pinned() -> None:
     assert check_meter([record()], "4711") == check_meter([record()], "") == []
     assert check_meter([record()], "4712")[0].code is Code.METER_DIFFERS

@@ -1,6 +1,7 @@
 """Signed readings as stations send them, and what a session's come to."""
 
 import base64
+import dataclasses
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -75,6 +76,25 @@ def test_a_begin_signed_alone_and_again_with_the_end_is_one_session() -> None:
     for signed in ((begin, both), (begin, middle, both)):
         said = judged(*signed)
         assert (said.verdict, said.energy_wh, said.findings) == (SignedVerdict.VALID, 12250, ())
+
+
+@pytest.mark.parametrize(
+    ("gateway", "shares_pages", "verdict"),
+    [
+        ("G-1", True, SignedVerdict.VALID),
+        ("G-1", False, SignedVerdict.INVALID),
+        ("4711", True, SignedVerdict.INVALID),
+        ("", True, SignedVerdict.INVALID),
+    ],
+)
+def test_pages_that_a_gateway_gave_to_another_outlet_are_no_gap(
+    gateway: str, shares_pages: bool, verdict: SignedVerdict
+) -> None:
+    begin = meter().record(payload(BEGIN, PG="T7", GS=gateway)).decode()
+    end = meter().record(payload({**BEGIN, **END}, PG="T12", GS=gateway)).decode()
+    said = judged(begin, end, expected=dataclasses.replace(WHOLE, shares_pages=shares_pages))
+    assert said.verdict is verdict
+    assert {finding.code for finding in said.findings} == {Code.PAGE_GAP}
 
 
 @pytest.mark.parametrize(
