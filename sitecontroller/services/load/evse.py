@@ -191,7 +191,9 @@ class EvseControl:
         if silent and self.transaction.charging_state is ChargingState.SUSPENDED_EV:
             self.need.suspended(now_s)
         self.need.knock(now_s)
-        self.dwell.update(running=self.limit_a(now_s) > 0, wants=not self.need.asleep, now_s=now_s)
+        # A fallback in doubt might let it charge; that is no start of which its contactor wears.
+        running = self.exposure.with_fallback(self.evse.fallback_a).limit_a(now_s) > 0
+        self.dwell.update(running=running, wants=not self.need.asleep, now_s=now_s)
 
     def exposure_a(self, now_s: float) -> float:
         """What it may draw now per phase (`load-management.md`, step 2).
