@@ -13,13 +13,13 @@ from pypdf import PdfReader
 from sitecontroller.domain.errors import Conflict, InvalidInput, NoTariff
 from sitecontroller.domain.receipt import ReceiptDocument, SignedNotice
 from sitecontroller.domain.signed_reading import SignedVerdict
-from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.tariff import PriceLimit, Tariff
 from sitecontroller.domain.transaction import TransactionFlag
 from sitecontroller.printing.pdf import receipt_pdf
 from sitecontroller.printing.texts import languages, texts
 from sitecontroller.services.picture import running_price
 from sitecontroller.wire import from_json, to_json
-from tests.unit.money.cases import charged, energy, fee, receipt, tariff, tariffs
+from tests.unit.money.cases import charged, energy, fee, prices, receipt, tariff, tariffs
 
 USUAL = tariff(energy("0.5925"), fee("0.50"))
 
@@ -51,6 +51,29 @@ def test_the_lines_on_paper_add_up_to_the_total(under: Tariff, meter_stop_wh: fl
     document = receipt(charged(under, meter_stop_wh))
     total = document.total if under.tax_included else document.total_net
     assert sum((line.amount.amount for line in document.lines), Decimal(0)) == total.amount
+
+
+@given(tariffs, prices, prices, st.floats(0, 500_000))
+def test_a_least_or_highest_price_is_on_paper_and_the_lines_still_add_up(
+    under: Tariff, net: Decimal, gross: Decimal, meter_stop_wh: float
+) -> None:
+    limited = replace(under, min_price=PriceLimit(net, None), max_price=PriceLimit(None, gross))
+    document = receipt(charged(limited, meter_stop_wh))
+    total = document.total if under.tax_included else document.total_net
+    assert sum((line.amount.amount for line in document.lines), Decimal(0)) == total.amount
+
+
+def test_what_the_highest_price_takes_off_is_a_line_on_paper() -> None:
+    limited = replace(USUAL, max_price=PriceLimit(None, Decimal("10.00")))
+    paper = printed(receipt(charged(limited))).splitlines()
+    assert "Down to the highest price (19 % VAT) €-4.93" in paper
+    assert "Total €10.00" in paper
+
+
+def test_a_price_without_vat_says_so_on_paper() -> None:
+    without = tariff(replace(energy("0.50"), vat_percent=None))
+    paper = printed(receipt(charged(without))).splitlines()
+    assert "Energy (no VAT) €12.17" in paper
 
 
 @given(tariffs, st.floats(0, 500_000))

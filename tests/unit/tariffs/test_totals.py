@@ -159,6 +159,19 @@ def test_rates_share_a_limit_to_the_cent() -> None:
     assert of_rates == Decimal("0.50")
 
 
+def test_a_limited_total_is_the_limit_even_where_its_rates_round_to_less() -> None:
+    """Three rates of 3.334 each: 3.33 each alone, but 10.002 together."""
+    under = tariff(
+        element(
+            part("FLAT", "3.334", "0"),
+            part("ENERGY", "3.334", "7", 0),
+            part("TIME", "3.334", "19", 0),
+        ),
+        max_price={"excl_vat": 10},
+    )
+    assert paid(under, kwh("1"))[0] == "10.00"
+
+
 # the running price
 
 
