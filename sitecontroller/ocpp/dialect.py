@@ -35,6 +35,7 @@ from sitecontroller.ocpp.measurands import (
 )
 from sitecontroller.ocpp.quirks import Quirks, model_key, quirks_of
 from sitecontroller.ocpp.setup import PAUSE_S_MIN, TIMEOUTS_MAX, Setting, SetUp, SetUpPlan
+from sitecontroller.ocpp.signed_transfer import take_signed
 from sitecontroller.ocpp.times import StationClock, format_time, parse_station_time
 from sitecontroller.ocpp.values import number, register_wh, text
 from sitecontroller.ports import CallAnswer, StationLink
@@ -164,9 +165,7 @@ class StationDialect(StationLink):
 
     async def _data_transfer(self, payload: Answer, received_at: datetime) -> Answer:
         vendor = (text(payload.get("vendorId")) or "").casefold()
-        step = self.blocks.transfers.get(vendor)
-        if step is None:
-            return {"status": "UnknownVendorId"}
+        step = self.blocks.transfers.get(vendor, take_signed)
         return await step(self, payload, received_at)
 
     def _untaken(self, action: str) -> CallFault:

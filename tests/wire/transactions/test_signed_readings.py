@@ -1,6 +1,7 @@
 """Signed readings from the charger's frame to the receipt: kept, judged, held back, decided on."""
 
 import base64
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -215,6 +216,42 @@ def test_ended_sessions_are_judged_after_a_restart(run, tmp_path):
             await judged(site, SignedVerdict.NO_KEY)
 
     run(play())
+
+
+def test_a_reading_that_comes_by_a_vendors_own_message_belongs_to_its_session(scene):
+    async def play(site: TestSite, charger: Charger) -> None:
+        await site.site.controller.execute(PIN)
+        await session16(charger)
+        row = await site.row()
+        number = int(row.station_transaction_id)
+        data = {"transactionId": number, "values": [{"signed": record().decode()}]}
+        transfer = {"vendorId": "com.example", "messageId": "SignedValues"}
+        answer = await charger.call("DataTransfer", transfer | {"data": json.dumps(data)})
+        assert answer == {"status": "Accepted"}
+        assert (await judged(site, SignedVerdict.VALID)).key == row.key
+
+    scene(play)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        "OCMF|{}|{}",
+        "{",
+        "[" * 4000,
+        json.dumps({"transactionId": 1}),
+        json.dumps({"transactionId": True, "signed": record().decode()}),
+        json.dumps({"transactionId": 1, "signed": "something else"}),
+        json.dumps({"signed": record().decode()}),
+    ],
+)
+def test_a_vendors_message_without_record_or_session_is_an_unknown_vendors(scene, data):
+    async def play(site: TestSite, charger: Charger) -> None:
+        payload = {"vendorId": "com.example"} | ({} if data is None else {"data": data})
+        assert await charger.call("DataTransfer", payload) == {"status": "UnknownVendorId"}
+
+    scene(play)
 
 
 @pytest.mark.parametrize("version", ["2.0.1", "2.1"])
