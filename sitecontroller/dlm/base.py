@@ -10,6 +10,7 @@ same, that part is no longer ascribed to cars.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from sitecontroller.dlm.snapshot import Amperes
@@ -18,6 +19,10 @@ from sitecontroller.domain.topology import PHASES, PerPhase
 
 HISTORY_DAYS = 7
 OVER_CAP_A = 0.3
+TRIPS_SHARE = 1.45
+"""Of a circuit's limit: more than that ends by its breaker (IEC 60898-1, conventional tripping
+current). Nobody gets anything long before; a register that shows ten times the truth for a second
+would otherwise be released for minutes."""
 DOUBT_EVERY_S = 8.0
 
 
@@ -90,8 +95,10 @@ def flow_bounds(
 
 @dataclass(slots=True)
 class BaseLoad:
-    """One metered circuit's estimate, and the value that is held against ups and downs."""
+    """One metered circuit's estimate, and the value that is held against ups and downs: at most
+    `most_a`, so that a false peak doesn't last."""
 
+    most_a: Amperes = (inf, inf, inf)
     estimate_a: list[float | None] = field(default_factory=lambda: [None, None, None])
     _holds: tuple[Hold, Hold, Hold] = field(default_factory=lambda: (Hold(), Hold(), Hold()))
     _doubted_s: list[float] = field(default_factory=lambda: [float("-inf")] * 3)
@@ -113,7 +120,7 @@ class BaseLoad:
             if missing_a > 0:
                 base_a = min(max(base_a, cap_a[phase] - flow.told_a + missing_a), highest_a)
             self.estimate_a[phase] = base_a
-            self._holds[phase].update(max(0.0, base_a), now_s)
+            self._holds[phase].update(min(max(0.0, base_a), self.most_a[phase]), now_s)
         return self.held_a
 
     def _missing(

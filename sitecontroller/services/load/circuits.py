@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Protocol
 
-from sitecontroller.dlm.base import BaseLoad, Flows, WorstOfHour, summed
+from sitecontroller.dlm.base import TRIPS_SHARE, BaseLoad, Flows, WorstOfHour, summed
 from sitecontroller.dlm.fallbacks import worst_base_a
 from sitecontroller.dlm.limits import Limit, PhaseLimits, place_name, tightest
 from sitecontroller.dlm.snapshot import Amperes, CircuitState
@@ -67,9 +67,12 @@ class CircuitControl:
     age_s: float = 0.0
     base_a: PerPhase = UNKNOWN_PHASES
     measured: Sample | None = None
-    _load: BaseLoad = field(default_factory=BaseLoad)
+    _load: BaseLoad = field(init=False)
     _worst: WorstOfHour = field(default_factory=WorstOfHour)
-    _seen_s: float | None = None
+    _seen_s: float | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.forget()
 
     @property
     def cap_a(self) -> Amperes:
@@ -100,7 +103,9 @@ class CircuitControl:
 
     def forget(self) -> None:
         """Nothing learned so far counts: what flowed couldn't be told from cars."""
-        self._load, self._seen_s = BaseLoad(), None
+        one_a, two_a, three_a = self.circuit.limit_a
+        most_a = (TRIPS_SHARE * one_a, TRIPS_SHARE * two_a, TRIPS_SHARE * three_a)
+        self._load, self._seen_s = BaseLoad(most_a), None
 
     def measure(
         self,

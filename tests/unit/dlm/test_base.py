@@ -46,6 +46,14 @@ def test_a_falling_base_load_is_held_then_released_slowly() -> None:
     assert values[50] == 5
 
 
+def test_a_peak_beyond_what_a_breaker_passes_is_released_as_fast_as_one_it_passes() -> None:
+    base = BaseLoad(most_a=(58.0,) * 3)
+    meter = [20.0, 600.0] + 59 * [20.0]
+    values = [base.update((a,) * 3, flow(0, 0), AMPLE, float(t))[0] for t, a in enumerate(meter)]
+    assert values[1] == 58
+    assert values[51] == 20
+
+
 def test_what_is_above_the_cap_is_no_longer_ascribed_to_cars() -> None:
     base = BaseLoad()
     cap_a = (60.0,) * 3
