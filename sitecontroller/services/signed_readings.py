@@ -129,9 +129,11 @@ class SignedReadings:
         async with self._one_at_a_time:
             self._asked.discard(transaction_key)
             rows, transaction, pin = await self._desk.store.read(_material, transaction_key)
-            if not rows or transaction is None:
+            if transaction is None:
                 return
             expected = self._expected(transaction, pin)
+            if not rows and not expected.is_due:
+                return
             judgement = await self._desk.workshop.run(self._checks.judge, tuple(rows), expected)
             session = SignedSession(
                 transaction_key,
@@ -153,6 +155,7 @@ class SignedReadings:
             token=transaction.id_token.id_token if transaction.id_token is not None else None,
             energy_wh=None if transaction.active else transaction.energy_wh,
             has_ended=not transaction.active,
+            is_due=_is_due(transaction, pin),
             shares_pages=station is None or len(station.evses) > 1,
         )
 
@@ -206,7 +209,7 @@ class SignedReadings:
         session = await self._sessions.get(query.transaction_key)
         return SignedReadingsView(
             query.transaction_key,
-            judgement.verdict if judgement.readings else None,
+            judgement.verdict if judgement.readings or judgement.findings else None,
             session is not None and session.held,
             judgement.findings,
             None if judgement.energy_wh is None else float(judgement.energy_wh),
@@ -310,6 +313,13 @@ def _material(
         return (), None, None
     pin = pin_of(tx, EvseKey(transaction.station_id, transaction.evse_id))
     return tx.signed_readings(transaction_key), transaction, pin
+
+
+def _is_due(transaction: Transaction, pin: MeterKeyPin | None) -> bool:
+    """Whether something signed has to be there: energy of an EVSE whose key was pinned before."""
+    if transaction.active or pin is None or pin.pinned_at > transaction.start_received_at:
+        return False
+    return bool(transaction.energy_wh)
 
 
 def _unjudged(tx: UnitOfWork) -> Sequence[str]:

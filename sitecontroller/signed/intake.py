@@ -48,7 +48,8 @@ _WORST_FIRST = (
 class Expected:
     """What a session's signed readings are held against. `energy_wh` None: it isn't known yet.
 
-    `shares_pages`: the station has more EVSEs, whose pages its gateway may count together.
+    `is_due`: its meter signs, so something signed has to be there. `shares_pages`: the station has
+    more EVSEs, whose pages its gateway may count together.
     """
 
     public_key: str = ""
@@ -56,6 +57,7 @@ class Expected:
     token: str | None = None
     energy_wh: Decimal | None = None
     has_ended: bool = False
+    is_due: bool = False
     shares_pages: bool = False
 
 
@@ -83,6 +85,9 @@ def judge_session(readings: Sequence[SignedReading], expected: Expected) -> Sign
         findings += check_token(records, expected.token)
     if expected.shares_pages and all(_is_by_gateway(record) for record in records):
         findings = [_less_grave(finding) for finding in findings]
+    if expected.is_due and expected.has_ended and not readings:
+        text = "A key is pinned for this meter, and nothing signed came from it."
+        findings.append(Finding(Code.READING_MISSING, text))
     if expected.has_ended and records and not _has_refusal(findings):
         findings += _at_end(said, expected)
     verdict = _verdict(judged, findings)

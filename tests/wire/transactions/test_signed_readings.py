@@ -171,6 +171,34 @@ def test_a_bill_of_other_energy_than_was_signed_is_held(scene):
     scene(play)
 
 
+def test_energy_of_a_meter_that_signs_is_held_while_nothing_signed_is_there(scene):
+    async def play(site: TestSite, charger: Charger) -> None:
+        controller = site.site.controller
+        await controller.execute(PIN)
+        await session16(charger)
+        row = await judged(site, SignedVerdict.INVALID)
+        with pytest.raises(Conflict, match="nothing signed came"):
+            await controller.receipt_pdf(row.key)
+        view = await controller.query(SignedReadingsQuery(row.key))
+        assert (view.verdict, view.held, view.readings) == (SignedVerdict.INVALID, True, ())
+
+    scene(play)
+
+
+def test_a_session_without_energy_or_from_before_the_key_has_nothing_to_sign(scene):
+    async def play(site: TestSite, charger: Charger) -> None:
+        controller = site.site.controller
+        await session16(charger)
+        row = await site.row()
+        await controller.execute(PIN)
+        assert (await controller.receipt_pdf(row.key)).startswith(b"%PDF")
+        await session16(charger, wh=0)
+        newest = (await site.rows())[-1]
+        assert (await controller.query(SignedReadingsQuery(newest.key))).verdict is None
+
+    scene(play)
+
+
 def test_a_session_without_signed_readings_is_billed_as_ever(scene):
     async def play(site: TestSite, charger: Charger) -> None:
         controller = site.site.controller
