@@ -41,6 +41,16 @@ class ReservationRestriction(StrEnum):
     RESERVATION_EXPIRES = "RESERVATION_EXPIRES"
 
 
+class TariffType(StrEnum):
+    """OCPI TariffType: which sessions a tariff is for."""
+
+    AD_HOC_PAYMENT = "AD_HOC_PAYMENT"
+    PROFILE_CHEAP = "PROFILE_CHEAP"
+    PROFILE_FAST = "PROFILE_FAST"
+    PROFILE_GREEN = "PROFILE_GREEN"
+    REGULAR = "REGULAR"
+
+
 class PausedTime(StrEnum):
     """What time costs while the site itself gives a car less than it needs to charge."""
 
@@ -107,12 +117,21 @@ class PriceLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class TariffText:
+    """What drivers should read besides the prices; `language` as in "en"."""
+
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tariff:
     """One version of a tariff. `tax_included` says whether its prices contain VAT (OCPI 2.3.0).
 
     `elements` are tried in order, then `components`, which hold always: the first that matches and
     prices a dimension prices it. `taxes_apply` False: no tax at all, whatever components say.
     `idle_grace_s`: so long after charging ended PARKING_TIME is free. `valid_until` None: open.
+    `tariff_type` None: for all sessions. `texts` and `url` explain it to drivers.
     """
 
     tariff_id: str
@@ -130,6 +149,9 @@ class Tariff:
     paused: PausedTime = PausedTime.FREE
     valid_until: datetime | None = None
     preauthorize_amount: Decimal | None = None
+    tariff_type: TariffType | None = None
+    texts: tuple[TariffText, ...] = ()
+    url: str | None = None
 
     @property
     def all_elements(self) -> tuple[TariffElement, ...]:

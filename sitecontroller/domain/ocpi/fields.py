@@ -69,9 +69,13 @@ class Fields:
             if name not in known:
                 self.fault(name, f"isn't known here: there are {', '.join(known)}")
 
-    def text(self, name: str, *, required: bool = False) -> str | None:
+    def text(
+        self, name: str, *, required: bool = False, blank_is_absent: bool = False
+    ) -> str | None:
         """A text that isn't empty."""
         value = self._value(name, required=required)
+        if blank_is_absent and value == "":
+            return None
         if value is None or (isinstance(value, str) and value.strip()):
             return value
         self.fault(name, f"must be text in quotes, not {_said(value)}")

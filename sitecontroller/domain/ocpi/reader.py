@@ -1,8 +1,8 @@
 """An OCPI Tariff of 2.2.1 or 2.3.0 as ours.
 
-2.2.1 has its prices without VAT; 2.3.0 says whether they contain tax. What isn't about a price
-(country, party, energy mix) isn't kept. A field of a restriction or price that OCPI doesn't know
-is refused: to pass over it would change a price.
+2.2.1 has its prices without VAT; 2.3.0 says whether they contain tax. Country, party and energy
+mix aren't kept: they are the site's, not the tariff's. A field of a restriction or price that OCPI
+doesn't know is refused: to pass over it would change a price.
 """
 
 from datetime import UTC, datetime
@@ -20,10 +20,13 @@ from sitecontroller.domain.tariff import (
     Tariff,
     TariffDimension,
     TariffElement,
+    TariffText,
+    TariffType,
 )
 
 ELEMENTS_MAX = 500
 COMPONENTS_MAX = 50
+TEXTS_MAX = 100
 STEP_MAX = 10**7
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when a tariff without a start is valid."""
@@ -90,10 +93,18 @@ def tariff_from_ocpi(data: Any, version: OcpiVersion | None = None) -> Tariff:
         taxes_apply=taxes is not TaxIncluded.NOT_APPLICABLE,
         valid_until=ends_at,
         preauthorize_amount=fields.number("preauthorize_amount", least=0),
+        tariff_type=fields.word("type", TariffType),
+        texts=tuple(_text(each) for each in fields.objects("tariff_alt_text", TEXTS_MAX)),
+        url=fields.text("tariff_alt_url", blank_is_absent=True),
     )
     _check_limits(fields, tariff)
     faults.check("the tariff")
     return tariff
+
+
+def _text(fields: Fields) -> TariffText:
+    language, text = fields.text("language", required=True), fields.text("text", required=True)
+    return TariffText(language or "", text or "")
 
 
 def _taxes(fields: Fields, version: OcpiVersion) -> TaxIncluded:

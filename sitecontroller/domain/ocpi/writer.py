@@ -59,11 +59,13 @@ def tariff_to_ocpi(
         "id": f"{tariff.tariff_id}-{tariff.version}"[-36:],
         "currency": tariff.currency,
     }
-    if lost:
-        text = " ".join(lost)
-        if len(text) > TEXT_CHARACTERS_MAX:
-            text = text[: TEXT_CHARACTERS_MAX - 1] + "…"
-        body["tariff_alt_text"] = [{"language": "en", "text": text}]
+    if tariff.tariff_type is not None:
+        body["type"] = tariff.tariff_type.value
+    texts = _texts(tariff, lost)
+    if texts:
+        body["tariff_alt_text"] = texts
+    if tariff.url is not None:
+        body["tariff_alt_url"] = tariff.url
     for name, limit in (("min_price", tariff.min_price), ("max_price", tariff.max_price)):
         if limit is not None and (written := _limit(tariff, limit, version)):
             body[name] = written
@@ -84,6 +86,22 @@ def tariff_to_ocpi(
         body["end_date_time"] = _instant(tariff.valid_until)
     body["last_updated"] = _instant(last_updated)
     return Export(body, lost)
+
+
+def _texts(tariff: Tariff, lost: Iterable[str]) -> list[dict[str, str]]:
+    """Those of the tariff, and what is lost behind the English one."""
+    texts = {each.language: each.text for each in tariff.texts}
+    said = " ".join((*([texts["en"]] if "en" in texts else []), *lost))
+    if said:
+        texts["en"] = said
+    return [
+        {"language": language, "text": _short(text)} for language, text in sorted(texts.items())
+    ]
+
+
+def _short(text: str) -> str:
+    most = TEXT_CHARACTERS_MAX
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _component(tariff: Tariff, part: PriceComponent, *, net: bool) -> dict[str, Any]:

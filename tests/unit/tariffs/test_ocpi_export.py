@@ -18,6 +18,7 @@ from sitecontroller.domain.tariff import (
     Tariff,
     TariffDimension,
     TariffElement,
+    TariffText,
 )
 from sitecontroller.domain.usage import Usage
 from tests.unit.tariffs.cases import element, part, tariff
@@ -80,9 +81,12 @@ def test_a_tariff_of_2_2_1_is_read_and_written_as_it_was() -> None:
         element(part("ENERGY", "0.5", None), part("FLAT", "1", "20")),
         max_price={"excl_vat": 10.0, "incl_vat": 11.0},
         start_date_time="2024-01-01T00:00:00Z",
+        type="AD_HOC_PAYMENT",
+        tariff_alt_text=[{"language": "nl", "text": "Goedkoop tot 20 kWh."}],
+        tariff_alt_url="https://example.com/tariff",
     )
     again = json.loads(json.dumps(written(tariff_from_ocpi(data), V221).tariff))
-    kept = ("currency", "elements", "max_price", "start_date_time")
+    kept = set(data) - {"id"}
     assert {name: again[name] for name in kept} == {name: data[name] for name in kept}
 
 
@@ -119,6 +123,14 @@ def test_what_an_export_loses_stands_in_its_text(
     export = written(under, version)
     assert any(said in sentence for sentence in export.lost)
     assert said in export.tariff["tariff_alt_text"][0]["text"]
+
+
+def test_what_is_lost_stands_behind_the_tariffs_own_text() -> None:
+    export = written(ours(idle_grace_s=900, texts=(TariffText("en", "By day."),)))
+    assert export.tariff["tariff_alt_text"] == [
+        {"language": "en", "text": "By day. Parking is free for the first 15 minutes after "
+                                   "charging ended."},
+    ]  # fmt: skip
 
 
 def test_a_text_is_as_short_as_ocpi_wants_it() -> None:
