@@ -44,6 +44,7 @@ examples:
   sitecontroller meter read --model eastron-sdm630 --url tcp://192.168.1.20:502
   sitecontroller meter scan serial:///dev/ttyUSB0
   sitecontroller tariff set --kwh 0.49        a new price, from now on
+  sitecontroller price tariff.json session.json    what a session costs, line by line
   sitecontroller limit set works --amps 20 --for 2h    the main circuit, by the attendant
   sitecontroller ocmf verify reading.xml --public-key 3059…    is it genuine
   sitecontroller status                       what the running controller does right now

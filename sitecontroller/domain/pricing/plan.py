@@ -85,6 +85,14 @@ class Match:
             return False
         return self._holds_electrically(moment) if self.electric else True
 
+    def missing(self, moment: Moment) -> list[str]:
+        """What would have to be known to tell whether it matches."""
+        values = (
+            ("current_a", moment.current_a, self.current_a),
+            ("power_kw", moment.power_kw, self.power_kw),
+        )
+        return [name for name, value, b in values if value is None and b != (None, None)]
+
     def _holds_locally(self, moment: Moment) -> bool:
         begin_us, end_us = self.time_us
         if begin_us <= end_us:
@@ -154,7 +162,8 @@ def plan_of(tariff: Tariff) -> Plan:
     known = _PLANS.get(id(tariff))
     if known is None:
         if len(_PLANS) >= PLANS_MAX:
-            _PLANS.pop(next(iter(_PLANS)), None)
+            for oldest in list(_PLANS)[:1]:  # another thread may price, too
+                _PLANS.pop(oldest, None)
         known = _PLANS[id(tariff)] = _planned(tariff)
     return known
 

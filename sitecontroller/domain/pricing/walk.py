@@ -179,13 +179,15 @@ class _Walk:
             if holds:
                 return part
             if holds is None:
-                self._note_unknown(part)
+                self._note_unknown(part, moment)
         return None
 
-    def _note_unknown(self, part: Part) -> None:
+    def _note_unknown(self, part: Part, moment: Moment) -> None:
+        assert part.match is not None, "what always holds needs nothing to be known"
+        missing = " and ".join(part.match.missing(moment))
         self._found.unknown.add(
-            f"elements[{part.element}] ({part.component.dimension}) depends on a current or power "
-            "that isn't known for every period: there it did not apply"
+            f"elements[{part.element}] ({part.component.dimension}) depends on {missing}, which is "
+            "unknown for some periods: it did not apply there"
         )
 
     def _moment(self, span: _Span, at: _Cut) -> Moment:
