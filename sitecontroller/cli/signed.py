@@ -118,5 +118,8 @@ def _reading(reading: Reading) -> str:
 
 
 def _printable(line: str) -> str:
-    """Records come from outside: no control characters of theirs reach the terminal."""
-    return "".join(sign if sign.isprintable() else "?" for sign in line)
+    """Records come from outside: no control characters of theirs reach the terminal, and letters
+    that it can't show end nothing."""
+    encoding = sys.stdout.encoding or "utf-8"
+    plain = "".join(sign if sign.isprintable() else "?" for sign in line)
+    return plain.encode(encoding, "replace").decode(encoding)

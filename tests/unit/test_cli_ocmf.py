@@ -1,5 +1,9 @@
 """`sitecontroller ocmf verify`: valid with what it says, or what is wrong; 0, 1 or 2."""
 
+import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,6 +103,26 @@ def test_a_key_that_is_none_and_a_file_that_isnt_there_are_usage_errors(told, ca
     assert told(RECORD, "04abcd")[0] == 2
     assert main(["ocmf", "verify", "/nowhere/at.all", "--public-key", meter().public()]) == 2
     assert "/nowhere/at.all" in capsys.readouterr().err
+
+
+def test_letters_that_a_terminal_cant_show_end_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "record.ocmf"
+    path.write_bytes(meter().record(payload(MV="Zähler")))
+    asked = ("ocmf", "verify", str(path), "--public-key", meter().public())
+    done = subprocess.run(
+        [sys.executable, "-m", "sitecontroller", *asked],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"meter: 4711 (Z?hler M-1)" in done.stdout
+
+
+def test_a_record_is_read_from_the_standard_input(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(RECORD + b"\n")))
+    assert main(["ocmf", "verify", "-", "--public-key", meter().public()]) == 0
+    assert capsys.readouterr().out.startswith("valid\n")
 
 
 def test_control_characters_of_a_record_dont_reach_the_terminal(told) -> None:
