@@ -36,6 +36,10 @@ DRAWS_A = 1.0
 SLEEPS_AFTER_S = 60.0
 FIRST_SLEEPS_AFTER_S = 180.0
 KNOCK_EVERY_S = 900.0
+REFUSES_AFTER_S = 90.0
+MORE_A = 2.0
+BEGINS_A_MAX = 10.0
+"""Some cars begin at 8 or 10 A only: a new one that takes nothing is offered so much, in steps."""
 
 
 def raised_limit_a(
@@ -116,9 +120,13 @@ class Need:
     """What a car takes, seen from its readings: all it is given, less, or nothing at all."""
 
     minimum_a: float
+    begins_a_max: float = BEGINS_A_MAX
     need_a: float | None = None
     """Its recent draw and a little more; None: it takes what it is given."""
     asleep: bool = False
+    least_a: float = field(init=False)
+    """The least worth offering: more than `minimum_a` while it is tried what it begins at."""
+    _more_since_s: float = 0.0
     _draws: deque[tuple[float, float]] = field(default_factory=deque)
     _under_since_s: float | None = None
     _riding_since_s: float | None = None
@@ -126,15 +134,20 @@ class Need:
     _asleep_since_s: float = 0.0
     _has_drawn: bool = False
 
+    def __post_init__(self) -> None:
+        self.least_a = self.minimum_a
+
     def observe(self, draw_a: float, limit_a: float, measured_s: float) -> None:
         """A reading and the limit it was taken under."""
         if draw_a >= DRAWS_A:
             self._has_drawn, self.asleep, self._nothing_since_s = True, False, None
-        if limit_a < self.minimum_a:
+            if self.minimum_a <= limit_a < self.least_a:
+                self.least_a = self.minimum_a
+        if limit_a < self.least_a:
             self._under_since_s = self._riding_since_s = self._nothing_since_s = None
             self._draws.clear()
             return
-        self._watch_sleep(draw_a, measured_s)
+        self._watch_nothing(draw_a, limit_a, measured_s)
         self._watch_riding(draw_a, measured_s)
         self._watch_under(draw_a, limit_a, measured_s)
 
@@ -143,23 +156,34 @@ class Need:
         """Whether it draws, but the last reading showed less than it has."""
         return self._under_since_s is not None and self._nothing_since_s is None
 
-    def suspended(self, now_s: float) -> None:
+    def suspended(self, limit_a: float, now_s: float) -> None:
         """The station says that the car takes nothing, and there is no reading to tell."""
-        self._watch_sleep(0.0, now_s)
+        if limit_a >= self.least_a:
+            self._watch_nothing(0.0, limit_a, now_s)
 
     def knock(self, now_s: float) -> None:
-        """A sleeping car is offered current again every 15 min."""
+        """A sleeping car is offered current again every 15 min; one for which there was no more
+        than it had, what it had."""
         if self.asleep and now_s - self._asleep_since_s >= KNOCK_EVERY_S:
             self.asleep, self._nothing_since_s = False, None
+        if not self._has_drawn and now_s - self._more_since_s >= KNOCK_EVERY_S:
+            self.least_a = self.minimum_a
 
-    def _watch_sleep(self, draw_a: float, measured_s: float) -> None:
+    def _watch_nothing(self, draw_a: float, limit_a: float, measured_s: float) -> None:
         if draw_a >= DRAWS_A or self.asleep:
             return
         if self._nothing_since_s is None:
             self._nothing_since_s = measured_s
-        after_s = SLEEPS_AFTER_S if self._has_drawn else FIRST_SLEEPS_AFTER_S
-        if measured_s - self._nothing_since_s >= after_s:
+        nothing_s = measured_s - self._nothing_since_s
+        if not self._has_drawn and limit_a < self.begins_a_max:
+            if nothing_s >= REFUSES_AFTER_S:
+                self.least_a = min(self.begins_a_max, limit_a + MORE_A)
+                self._more_since_s, self._nothing_since_s, self.need_a = measured_s, None, None
+            return
+        is_new = not self._has_drawn and self.least_a == self.minimum_a
+        if nothing_s >= (FIRST_SLEEPS_AFTER_S if is_new else SLEEPS_AFTER_S):
             self.asleep, self._asleep_since_s = True, measured_s
+            self.least_a = self.minimum_a
 
     def _watch_riding(self, draw_a: float, measured_s: float) -> None:
         """Close to what it was seen to need. A limit below that tells nothing new: it would be
@@ -184,7 +208,7 @@ class Need:
             self._under_since_s = measured_s
         if measured_s - self._under_since_s >= UNDER_S:
             peak_a = max(draw for _, draw in draws)
-            self.need_a = max(self.minimum_a, peak_a + left_a(peak_a))
+            self.need_a = max(self.least_a, peak_a + left_a(peak_a))
 
 
 def left_a(draw_a: float) -> float:

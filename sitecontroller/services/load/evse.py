@@ -12,7 +12,7 @@ from sitecontroller.dlm.admission import up_to_step
 from sitecontroller.dlm.exposure import EVIDENCE_TOLERANCE_A, NOT_SENT, Exposure, Sent
 from sitecontroller.dlm.phases import PhasesInUse
 from sitecontroller.dlm.snapshot import Demand
-from sitecontroller.dlm.stability import Dwell, Need
+from sitecontroller.dlm.stability import BEGINS_A_MAX, Dwell, Need
 from sitecontroller.domain.metering import MeterReading
 from sitecontroller.domain.station import ChargingState
 from sitecontroller.domain.topology import Evse, EvseKey, LimitUnit, Supply
@@ -189,7 +189,7 @@ class EvseControl:
             return
         silent = self.draw is None or self.draw.most_a is None
         if silent and self.transaction.charging_state is ChargingState.SUSPENDED_EV:
-            self.need.suspended(now_s)
+            self.need.suspended(self.limit_a(now_s), now_s)
         self.need.knock(now_s)
         # A fallback in doubt might let it charge; that is no start of which its contactor wears.
         running = self.exposure.with_fallback(self.evse.fallback_a).limit_a(now_s) > 0
@@ -312,7 +312,7 @@ class EvseControl:
         """
         if self._in_watts:
             return min(self._watts_minimum_a, self.evse.current_a_max)
-        return self.evse.current_a_min
+        return self.need.least_a
 
     @property
     def _in_watts(self) -> bool:
@@ -455,7 +455,8 @@ class EvseControl:
     def _forget_car(self) -> None:
         self._break_off("the session ended")
         self.draw = None
-        self.need = Need(self.evse.current_a_min)
+        begins_a_max = min(BEGINS_A_MAX, self.evse.current_a_max)
+        self.need = Need(self.evse.current_a_min, begins_a_max)
         self.phases = PhasesInUse(self.evse.phase_map.site_phases)
         self.dwell = Dwell()
         self.over_since_s = None

@@ -112,9 +112,9 @@ def test_a_car_that_takes_nothing_falls_asleep_and_is_asked_again() -> None:
 
 def test_a_new_car_has_three_minutes_to_begin() -> None:
     need = Need(6.0)
-    observe(need, [(0, 8)] * 17)
+    observe(need, [(0, 16)] * 17)
     assert not need.asleep
-    observe(need, [(0, 8)] * 2, start_s=170)
+    observe(need, [(0, 16)] * 2, start_s=170)
     assert need.asleep
 
 
@@ -144,3 +144,44 @@ def test_a_missing_phase_is_not_an_idle_one() -> None:
     for second in range(0, 100, 10):
         phases.observe((12.0, None, None), second)
     assert phases.phases == (0, 1, 2)
+
+
+def test_a_new_car_that_takes_nothing_is_offered_more_before_it_sleeps() -> None:
+    need = Need(6.0)
+    observe(need, [(0, 6)] * 10)
+    assert need.least_a == 8
+    observe(need, [(0, 8)] * 10, 100)
+    assert need.least_a == 10
+    observe(need, [(0, 10)] * 6, 200)
+    assert not need.asleep
+    observe(need, [(0, 10)], 260)
+    assert need.asleep
+    assert need.least_a == 6
+
+
+def test_a_car_that_begins_at_eight_amperes_is_not_offered_less_again() -> None:
+    need = Need(6.0)
+    observe(need, [(0, 6)] * 10 + [(7.5, 8)] * 3 + [(0, 0)] * 100 + [(0, 8)])
+    assert need.least_a == 8
+    assert not need.asleep
+
+
+def test_a_car_that_takes_little_after_all_is_content_with_it() -> None:
+    need = Need(6.0)
+    observe(need, [(0, 6)] * 10 + [(5.5, 6)])
+    assert need.least_a == 6
+
+
+def test_where_there_is_never_more_a_car_is_offered_its_minimum_again() -> None:
+    need = Need(6.0)
+    observe(need, [(0, 6)] * 10)
+    need.knock(900)
+    assert need.least_a == 8
+    need.knock(1000)
+    assert need.least_a == 6
+
+
+def test_a_small_outlet_offers_no_more_than_it_has() -> None:
+    need = Need(6.0, begins_a_max=7.0)
+    observe(need, [(0, 6)] * 10)
+    assert need.least_a == 7
