@@ -152,4 +152,5 @@ def price_text(tariff: Tariff) -> str:
         f"{component.price} {tariff.currency}" + _PER[component.dimension]
         for component in tariff.components
     ]
-    return " + ".join(parts) + ("" if tariff.tax_included else " plus VAT")
+    taxes = "" if tariff.tax_included else " plus VAT"
+    return " + ".join(parts) + taxes + (", at times other prices" if tariff.elements else "")

@@ -83,6 +83,7 @@ def test_the_cost_is_printed_as_ocpi_has_it_with_its_lines(price: Any) -> None:
         ({**TARIFF, "tax_included": "NO"}, ("--ocpi", "2.3.0"), "5.50"),
         (TARIFF, ("--ocpi", "2.2.1"), "5.50"),
         ({**TARIFF, "min_price": {"excl_vat": 9, "incl_vat": 10}}, (), "10.00"),
+        ({**TARIFF, "tax_included": "YES", "max_price": {"after_taxes": 4}}, (), "4.00"),
     ],
 )
 def test_the_version_is_told_by_the_fields_or_by_the_option(
@@ -118,6 +119,7 @@ def test_the_version_is_told_by_the_fields_or_by_the_option(
             SESSION,
             "tax_included is missing",
         ),
+        ({**TARIFF, "max_price": {}}, SESSION, "max_price.excl_vat is missing"),
         (
             {**TARIFF, "min_price": {"excl_vat": 5}, "max_price": {"excl_vat": 4}},
             SESSION,

@@ -183,8 +183,10 @@ def _limit(fields: Fields, name: str, version: OcpiVersion) -> PriceLimit | None
         return None
     net_name, gross_name = LIMIT_NAMES[version]
     limit.only((net_name, gross_name))
-    net = limit.number(net_name, required=True)
-    return PriceLimit(net, limit.number(gross_name))
+    net, gross = limit.number(net_name), limit.number(gross_name)
+    if not (limit.has(net_name) or limit.has(gross_name)):
+        limit.fault(net_name, "is missing")
+    return PriceLimit(net, gross)
 
 
 def _check_limits(fields: Fields, tariff: Tariff) -> None:

@@ -1,11 +1,18 @@
 """Prices as stations are told them: 2.1 tariffs by their schema, and one line for drivers."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from sitecontroller.domain.costs import price_text
 from sitecontroller.domain.station import OcppVersion
-from sitecontroller.domain.tariff import PriceComponent, Tariff, TariffDimension
+from sitecontroller.domain.tariff import (
+    PriceComponent,
+    Restriction,
+    Tariff,
+    TariffDimension,
+    TariffElement,
+)
 from sitecontroller.ocpp.frames import check_call
 from sitecontroller.ocpp.v2x.tariffs import tariff_body
 
@@ -34,6 +41,11 @@ def test_where_no_vat_is_named_a_station_is_told_none() -> None:
     body = tariff_body(tariff(None))
     check_call(OcppVersion.V21, "SetDefaultTariff", {"evseId": 0, "tariff": body})
     assert body["energy"] == {"prices": [{"priceKwh": 0.49}]}
+
+
+def test_a_driver_reads_that_prices_change() -> None:
+    night = TariffElement(tariff().components[:1], Restriction(start_time="22:00"))
+    assert price_text(replace(tariff(), elements=(night,))).endswith(", at times other prices")
 
 
 def test_a_driver_reads_all_prices_in_one_line() -> None:
