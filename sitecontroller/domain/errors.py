@@ -19,6 +19,9 @@ these.
         ├── MeterTimeout
         ├── MeterFault
         ├── NoTariff
+        ├── PaymentUnreachable   the provider was not reached: nothing was sent
+        ├── PaymentDeclined      the provider refused the money
+        ├── PaymentUnclear       nobody knows yet whether the money moved
         ├── StoreUnavailable
         └── ControllerUnreachable   the console or CLI can't reach its controller
 """
@@ -161,6 +164,26 @@ class NoTariff(OperatingError):
     """No tariff is valid: a sale stops; it never prices at 0."""
 
     code = "no-tariff"
+    status = 409
+
+
+class PaymentUnreachable(OperatingError):
+    """A payment provider was not reached: nothing was sent, nothing took place."""
+
+    code = "payment-unreachable"
+
+
+class PaymentDeclined(OperatingError):
+    """A payment provider refused; no money moved."""
+
+    code = "payment-declined"
+    status = 409
+
+
+class PaymentUnclear(OperatingError):
+    """Nobody knows yet whether the money moved; asking again must not repeat it."""
+
+    code = "payment-unclear"
     status = 409
 
 

@@ -7,6 +7,7 @@ the controller asks the machine's clock.
 from sitecontroller.ports.files import FileArrived, FileEvent, FileFetched, FileServer, StoredFile
 from sitecontroller.ports.machine import Clock, Workshop
 from sitecontroller.ports.meters import RegisterValue, SignalListener, SiteMeter
+from sitecontroller.ports.payments import DayEnd, PaymentProvider
 from sitecontroller.ports.stations import (
     CallAnswer,
     ChargingLimit,
@@ -29,6 +30,7 @@ __all__ = [
     "CallAnswer",
     "ChargingLimit",
     "Clock",
+    "DayEnd",
     "Discharge",
     "FileArrived",
     "FileEvent",
@@ -38,6 +40,7 @@ __all__ = [
     "Kept",
     "KeptReport",
     "LimitSuperseded",
+    "PaymentProvider",
     "Receipt",
     "RegisterValue",
     "ScheduledLimit",

@@ -1,0 +1,1 @@
+"""Who takes the money: one module or package per provider (`ports.PaymentProvider`)."""
