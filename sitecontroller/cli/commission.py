@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from sitecontroller.cli.asking import answer
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.client import ControllerClient
 from sitecontroller.domain.commissioning import (
     CancelCheck,
@@ -30,6 +31,45 @@ KINDS = {
 }
 
 Work = Callable[[ControllerClient], Awaitable[int]]
+
+
+def add_commission(commands: Commands) -> None:
+    """Its options and help."""
+    steps = commands.add_parser(
+        "commission",
+        help="check a newly wired site: meters, phases, leases, limits; its record",
+        description="Checks of a newly wired site at the running controller, one at a time; "
+        "docs/commissioning.md goes through them.",
+    )
+    actions = steps.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show_ = actions.add_parser("show", help="what is done and what is left")
+    add_config(show_)
+    show_.set_defaults(work=show)
+    check_ = actions.add_parser(
+        "check",
+        help="do one check, and wait for it",
+        description="meter METER, fallbacks, phases CHARGER/EVSE, lease CHARGER/EVSE, limits "
+        "CHARGER/EVSE. Exit status 0: passed, 3: not. Ctrl-C ends it.",
+    )
+    skip_ = actions.add_parser("skip", help="leave a check out; the record says why")
+    for each in (check_, skip_):
+        add_config(each)
+        each.add_argument("kind", choices=tuple(KINDS))
+        each.add_argument("subject", nargs="?", default="", metavar="SUBJECT")
+        each.add_argument("--by", required=True, metavar="NAME", help="who does it")
+    check_.add_argument(
+        "--lease", type=int, default=120, metavar="S", help="of a lease test (60 to 300, 120)"
+    )
+    check_.set_defaults(work=check)
+    skip_.add_argument("--reason", required=True, metavar="TEXT")
+    skip_.set_defaults(work=skip)
+    fallbacks_ = actions.add_parser("fallbacks", help="which EVSEs should keep a fallback")
+    add_config(fallbacks_)
+    fallbacks_.set_defaults(work=fallbacks)
+    record_ = actions.add_parser("record", help="write the record as PDF")
+    add_config(record_)
+    record_.add_argument("file", type=Path, metavar="FILE.pdf")
+    record_.set_defaults(work=record)
 
 
 def show(options: argparse.Namespace) -> int:

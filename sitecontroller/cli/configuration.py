@@ -1,11 +1,11 @@
 """`config`: every setting of site.toml and what it is, a file checked, a file put into force."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeAlias
 
 from sitecontroller.cli.asking import answer
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.cli.sites import config_path
 from sitecontroller.client import ControllerClient
 from sitecontroller.config import load_config
@@ -16,9 +16,6 @@ from sitecontroller.domain.configuration import (
     ConfigurationSetting,
 )
 from sitecontroller.services.configuration import settings_of
-
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-_AddConfig: TypeAlias = Callable[[argparse.ArgumentParser], None]
 
 
 def show(options: argparse.Namespace) -> int:
@@ -60,7 +57,7 @@ def render(settings: Iterable[ConfigurationSetting], *, every: bool) -> list[str
     ]
 
 
-def add_config_command(commands: _Commands, add_config: _AddConfig) -> None:
+def add_config_command(commands: Commands) -> None:
     """`config show`, `config check` and `config apply`."""
     actions = commands.add_parser("config", help="site.toml: shown, checked, replaced")
     found = actions.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -3,6 +3,7 @@
 import argparse
 
 from sitecontroller.cli.asking import print_answer
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.client import ControllerClient
 from sitecontroller.domain.emergency import (
     EmergencyQuery,
@@ -10,6 +11,32 @@ from sitecontroller.domain.emergency import (
     ReleaseEmergency,
     TriggerEmergency,
 )
+
+
+def add_emergency(commands: Commands) -> None:
+    """Its options and help."""
+    stop = commands.add_parser("emergency", help="the emergency stop: look, trigger, release")
+    actions = stop.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show_ = actions.add_parser("status", help="whether the site is stopped, and how far it is")
+    add_config(show_)
+    show_.set_defaults(work=show)
+    trigger_ = actions.add_parser(
+        "trigger",
+        help="stop everything at once",
+        description="Stop all charging at the running controller: 0 A, sessions ended, chargers "
+        "out of service. It holds, over restarts too, until a named person releases it.",
+    )
+    release_ = actions.add_parser(
+        "release",
+        help="let charging go on",
+        description="Release the emergency stop at the running controller. Refused while a contact "
+        "is open. Sessions that were ended don't go on by themselves.",
+    )
+    for action, work in ((trigger_, trigger), (release_, release)):
+        add_config(action)
+        action.add_argument("--name", required=True, help="who you are; it is on record")
+        action.add_argument("--reason", required=True, help="why; it is on record")
+        action.set_defaults(work=work)
 
 
 def show(options: argparse.Namespace) -> int:

@@ -6,12 +6,48 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from sitecontroller.cli.asking import print_answer
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.client import ControllerClient
 from sitecontroller.domain.errors import FieldError, InvalidInput
 from sitecontroller.domain.firmware import FirmwareImagesQuery, ImageTerms, SignFirmware
 from sitecontroller.domain.rollout import RolloutsQuery, RolloutView, StartRollout
 
 CHUNK_BYTES = 256 * 1024
+
+
+def add_firmware(commands: Commands) -> None:
+    """Its options and help."""
+    images = commands.add_parser("firmware", help="chargers' firmware: add it, roll it out")
+    actions = images.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show_ = actions.add_parser("list", help="what is kept, and the last roll-outs")
+    add_config(show_)
+    show_.set_defaults(work=show)
+    add_ = actions.add_parser(
+        "add",
+        help="upload a file for a model",
+        description="Upload a firmware file to the running controller. Vendor and model are what "
+        "the chargers tell (sitecontroller status --json); * and ? stand for what varies.",
+    )
+    add_config(add_)
+    add_.add_argument("file", type=Path, metavar="FILE")
+    for name in ("vendor", "model", "version"):
+        add_.add_argument(f"--{name}", required=True)
+    add_.add_argument("--notes", default="", help="for people")
+    add_.add_argument("--signature", type=Path, metavar="FILE", help="the maker's, in base64")
+    add_.add_argument("--certificate", type=Path, metavar="FILE", help="the maker's, as PEM")
+    add_.set_defaults(work=add)
+    roll_out_ = actions.add_parser(
+        "roll-out",
+        help="bring it to the chargers: one, a tenth, then all",
+        description="Bring a firmware to all idle chargers of its model: one, a tenth, then all. "
+        "It stops by itself when they fail.",
+    )
+    add_config(roll_out_)
+    roll_out_.add_argument("image", metavar="KEY", help="as 'firmware list' shows it")
+    roll_out_.add_argument("--charger", action="append", metavar="ID", help="only this; repeatable")
+    roll_out_.add_argument("--at-once", type=int, default=2, metavar="N", help="(default 2)")
+    roll_out_.add_argument("--between", metavar="22:00-05:00", help="local time")
+    roll_out_.set_defaults(work=roll_out)
 
 
 def add(options: argparse.Namespace) -> int:

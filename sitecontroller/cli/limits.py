@@ -8,7 +8,9 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from sitecontroller.cli import sessions
 from sitecontroller.cli.asking import print_answer
+from sitecontroller.cli.options import Commands, add_config, duration, instant
 from sitecontroller.client import ControllerClient
 from sitecontroller.clock import SystemClock
 from sitecontroller.domain.limit_proof import LimitProof, LimitProofsQuery
@@ -25,6 +27,49 @@ from sitecontroller.wire import to_json
 
 PROOFS_EACH = 500
 PROOFS_MAX = 50_000
+
+
+def add_limit(commands: Commands) -> None:
+    """Its options and help."""
+    site_limits = commands.add_parser("limit", help="site limits: list them, set one, end one")
+    actions = site_limits.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show_ = actions.add_parser("list", help="those in force")
+    add_config(show_)
+    show_.set_defaults(work=show)
+    change_ = actions.add_parser(
+        "set",
+        help="limit a circuit or a group of outlets, or replace a limit",
+        description="Limit a circuit (all that flows there) or a group of outlets at the running "
+        "controller. The smallest limit wins; none raises the fuse.",
+    )
+    add_config(change_)
+    change_.add_argument("limit_id", metavar="ID", help="of your choice; the same one replaces")
+    value = change_.add_mutually_exclusive_group(required=True)
+    value.add_argument("--amps", type=float, metavar="20", help="on each phase")
+    value.add_argument("--watts", type=float, metavar="11000", help="over all phases")
+    place = change_.add_mutually_exclusive_group()
+    place.add_argument("--circuit", metavar="ID", help="as in site.toml (default: the main one)")
+    place.add_argument("--group", metavar="ID", help="as in site.toml")
+    end = change_.add_mutually_exclusive_group()
+    end.add_argument("--for", dest="lasts", type=duration, metavar="2h", help="at most 8h")
+    end.add_argument("--until", type=instant, metavar="2026-03-01T18:00:00Z")
+    sources_ = [source.value for source in LimitSource]
+    change_.add_argument(
+        "--source", choices=sources_, default="ATTENDANT", help="all but ATTENDANT need an end"
+    )
+    change_.add_argument("--reason", default="", help="for people")
+    change_.set_defaults(work=change)
+    by_themselves = actions.add_parser("sources", help="what sets limits by itself")
+    add_config(by_themselves)
+    by_themselves.set_defaults(work=sources)
+    proofs_ = actions.add_parser("proofs", help="how the grid operator's limits were kept, as CSV")
+    add_config(proofs_)
+    proofs_.set_defaults(work=proofs)
+    clear = actions.add_parser("clear", help="end a limit now")
+    add_config(clear)
+    clear.add_argument("limit_id", metavar="ID", help="as limit list shows it")
+    clear.set_defaults(work=withdraw)
+    sessions.add_history(actions)
 
 
 def show(options: argparse.Namespace) -> int:

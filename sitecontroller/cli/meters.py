@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from sitecontroller.cli.options import Commands
 from sitecontroller.domain.errors import InvalidInput, OperatingError
 from sitecontroller.modbus.show import (
     FoundUnit,
@@ -23,6 +24,44 @@ _REMEDY = (
     "Check the meter's supply and wiring, its address and unit id, and that no other program "
     "has the bus (a controller that runs reads it every second)"
 )
+
+
+def add_meter(commands: Commands) -> None:
+    """Its options and help."""
+    meter = commands.add_parser("meter", help="read or find meters, for electricians")
+    actions = meter.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    read_ = actions.add_parser(
+        "read",
+        help="print a meter's live values",
+        description="Read one meter and print its values: voltage, current and power per phase, "
+        "energy. Nothing is written to the meter.",
+    )
+    read_.add_argument("--model", required=True, help="as eastron-sdm630; 'list' shows all")
+    read_.add_argument(
+        "--url", default="", help="tcp://HOST:502, rtutcp://HOST:PORT or serial:///dev/ttyUSB0"
+    )
+    read_.add_argument("--unit", type=int, default=1, help="Modbus unit id (default 1)")
+    read_.add_argument("--every", type=float, metavar="S", help="again every S seconds, to Ctrl-C")
+    read_.set_defaults(work=read)
+    scan_ = actions.add_parser(
+        "scan",
+        help="find the meters on a line",
+        description="Ask one unit after the other, name the models that fit what answers and print "
+        "the lines for site.toml. Nothing is written to any meter. Without a controller on the "
+        "line; a whole serial line takes up to two minutes.",
+    )
+    scan_.add_argument("url", help="tcp://HOST:502, rtutcp://HOST:PORT or serial:///dev/ttyUSB0")
+    scan_.add_argument(
+        "--units",
+        type=units,
+        metavar="1-247",
+        help="units to ask (default: all; one of a device that answers whatever unit is asked)",
+    )
+    scan_.add_argument(
+        "--model", action="append", default=[], help="only this model, repeatable (default: all)"
+    )
+    scan_.add_argument("--json", action="store_true", help="everything, for scripts")
+    scan_.set_defaults(work=scan)
 
 
 def read(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 from websockets.exceptions import InvalidStatus, WebSocketException
 
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.cli.sites import config_path
 from sitecontroller.client import ControllerClient
 from sitecontroller.clock import SystemClock
@@ -33,6 +34,45 @@ DIFFERENT_STATUS = 3
 PAGE_ITEMS = 500
 SHOWN_MAX = 50
 AS_SOON_AS_POSSIBLE = "asap"
+
+
+def add_ocpp(commands: Commands) -> None:
+    """Its options and help."""
+    messages = commands.add_parser("ocpp", help="a charger's messages: into a file, and replayed")
+    actions = messages.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    export_ = actions.add_parser(
+        "export",
+        help="write a charger's journal to a file",
+        description="Write a charger's messages from the running controller's journal to FILE, as "
+        "JSON lines, without passwords. Card numbers are in it.",
+    )
+    add_config(export_)
+    export_.add_argument("station", metavar="CHARGER")
+    export_.add_argument("file", type=Path, metavar="FILE")
+    export_.add_argument(
+        "--since", type=since, metavar="12h", help="or 2026-03-01T12:00:00Z (default: all)"
+    )
+    export_.set_defaults(work=export)
+    replay = actions.add_parser(
+        "replay",
+        help="play such a file against a controller",
+        description="Connect as the charger of FILE, say what it said, and compare the answers. "
+        "Sessions of the recording are made there too, so don't take a garage in business. Exit "
+        "status 0: all answers as recorded, 3: some differ.",
+    )
+    add_config(replay)
+    replay.add_argument("file", type=Path, metavar="FILE")
+    replay.add_argument("--url", help="as ws://127.0.0.1:9000/ocpp (default: the demo site's)")
+    replay.add_argument("--station", metavar="CHARGER", help="another id than the recording's")
+    replay.add_argument("--password", help="the charger's there (default: the demo site's)")
+    replay.add_argument(
+        "--speed",
+        type=speed,
+        default=1.0,
+        metavar="N",
+        help="so many times as fast, or asap: without pauses (default 1, pauses of 30 s at most)",
+    )
+    replay.set_defaults(work=play)
 
 
 def export(options: argparse.Namespace) -> int:

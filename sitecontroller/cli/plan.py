@@ -9,6 +9,7 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from sitecontroller.cli.asking import answer
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.cli.sites import config_path
 from sitecontroller.client import ControllerClient
 from sitecontroller.config import load_config
@@ -22,6 +23,18 @@ from sitecontroller.domain.planning import (
 from sitecontroller.wire import to_json
 
 QUARTER = timedelta(minutes=15)
+
+
+def add_plan(commands: Commands) -> None:
+    """Its options and help."""
+    command = commands.add_parser(
+        "plan",
+        help="when each car is to charge, what it costs, and how far off forecasts were",
+        description="The running controller's plan by [planning] of site.toml.",
+    )
+    add_config(command)
+    command.add_argument("--json", action="store_true", help="every quarter hour, for scripts")
+    command.set_defaults(work=show)
 
 
 def show(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sitecontroller.cli.options import Commands
 from sitecontroller.domain.errors import FieldError, InvalidInput
 from sitecontroller.domain.ocpi.cost import cost_json
 from sitecontroller.domain.ocpi.fields import Faults, Fields
@@ -27,7 +28,7 @@ _PERIOD = (
 )  # fmt: skip
 
 
-def add_price(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_price(commands: Commands) -> None:
     """The command and its options."""
     command = commands.add_parser(
         "price",

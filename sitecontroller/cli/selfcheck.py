@@ -10,6 +10,7 @@ from sitecontroller import event_loop
 from sitecontroller.cli import certificates
 from sitecontroller.cli.doors import doors
 from sitecontroller.cli.finding import Finding
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.cli.sites import config_path
 from sitecontroller.client import ControllerClient
 from sitecontroller.config import SiteConfig, load_config
@@ -18,6 +19,18 @@ from sitecontroller.domain.errors import ControllerError, ControllerUnreachable
 from sitecontroller.modbus.show import known_models
 
 DISK_FREE_MIN = 500 * 1024 * 1024
+
+
+def add_selfcheck(commands: Commands) -> None:
+    """Its options and help."""
+    command = commands.add_parser(
+        "selfcheck",
+        help="check this PC, the configuration and the running controller",
+        description="Check one thing after the other and say what to do where one fails. Exit "
+        "status 0 when all is well.",
+    )
+    add_config(command)
+    command.set_defaults(work=check)
 
 
 def check(options: argparse.Namespace) -> int:

@@ -3,12 +3,11 @@
 
 import argparse
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TypeAlias
 
 from sitecontroller.cli.asking import print_answer
 from sitecontroller.cli.ocpp import since
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.client import ControllerClient
 from sitecontroller.clock import SystemClock
 from sitecontroller.domain.commands import Command
@@ -30,11 +29,8 @@ HISTORY_EACH = 500
 HISTORY_MAX = 100_000
 """Lines of one answer."""
 
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-_AddConfig: TypeAlias = Callable[[argparse.ArgumentParser], None]
 
-
-def add_session(commands: _Commands, add_config: _AddConfig) -> None:
+def add_session(commands: Commands) -> None:
     """`session show`, `session needs`, `session boost` and `session discharge`."""
     sessions = commands.add_parser("session", help="a running session: its needs, its boost")
     actions = sessions.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -63,7 +59,7 @@ def add_session(commands: _Commands, add_config: _AddConfig) -> None:
         end.add_argument("--end", action="store_true", help="now")
 
 
-def add_history(actions: _Commands, add_config: _AddConfig) -> None:
+def add_history(actions: Commands) -> None:
     """`limit history`."""
     parser = actions.add_parser(
         "history",

@@ -4,8 +4,9 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from sitecontroller.cli.options import Commands
 from sitecontroller.domain.ocmf import Finding, Reading, Record
 from sitecontroller.domain.ocmf_rules import statement, time_words
 
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 _INVALID_STATUS = 1
 _USAGE_STATUS = 2
 
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-
-def add_ocmf(commands: _Commands) -> None:
+def add_ocmf(commands: Commands) -> None:
     """`ocmf verify FILE --public-key HEX`."""
     ocmf = commands.add_parser("ocmf", help="signed meter readings: check one")
     actions = ocmf.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -4,12 +4,21 @@ import argparse
 import json
 
 from sitecontroller.cli.asking import answer
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.cli.run import status_line
 from sitecontroller.client import ControllerClient
 from sitecontroller.domain.live import SnapshotFrame
 from sitecontroller.domain.topology import PerPhase
 from sitecontroller.domain.views import EvseView, Snapshot
 from sitecontroller.wire import to_json
+
+
+def add_status(commands: Commands) -> None:
+    """Its options and help."""
+    command = commands.add_parser("status", help="what the running controller does right now")
+    add_config(command)
+    command.add_argument("--json", action="store_true", help="everything, for scripts")
+    command.set_defaults(work=show)
 
 
 def show(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ import argparse
 from zoneinfo import ZoneInfo
 
 from sitecontroller.cli.asking import answer
+from sitecontroller.cli.options import Commands, add_config
 from sitecontroller.cli.sites import amount, config_path
 from sitecontroller.config import SiteConfig, load_config
 from sitecontroller.domain.tariff import Tariff, TariffDimension, TariffTerms
@@ -14,6 +15,32 @@ UNITS = {
     TariffDimension.PARKING_TIME: "per hour after charging",
     TariffDimension.TIME: "per hour",
 }
+
+
+def add_tariff(commands: Commands) -> None:
+    """Its options and help."""
+    prices = commands.add_parser("tariff", help="what charging costs: show it, set it")
+    actions = prices.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show_ = actions.add_parser(
+        "show",
+        help="the price in force",
+        description="Print the price in force, from the running controller.",
+    )
+    add_config(show_)
+    show_.set_defaults(work=show)
+    change_ = actions.add_parser(
+        "set",
+        help="set a price from now on",
+        description="Set a price at the running controller, valid for sessions that start from "
+        "now on; those that run keep theirs.",
+    )
+    add_config(change_)
+    change_.add_argument("--kwh", required=True, metavar="0.49", help="per kWh, site currency")
+    change_.add_argument("--fee", default="0", metavar="0.00", help="per session (default none)")
+    change_.add_argument("--vat", default="19", metavar="19", help="per cent (default 19)")
+    change_.add_argument("--net", action="store_true", help="the prices don't include VAT")
+    change_.add_argument("--name", default="Standard", help="on receipts (default Standard)")
+    change_.set_defaults(work=change)
 
 
 def show(options: argparse.Namespace) -> int:
