@@ -9,9 +9,11 @@ from sitecontroller.domain.alarm import Alarm
 from sitecontroller.domain.authorization import TokenHolder, TokenRecord
 from sitecontroller.domain.limit_history import LimitChange
 from sitecontroller.domain.metering import MeterReading, QuarterHour
+from sitecontroller.domain.payment import OperationKind, Payment
 from sitecontroller.domain.signed_reading import SignedReading
 from sitecontroller.domain.station import StationBooted
 from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.till import DrawerEntry, EntryKind, Shift
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import Transaction, TransactionReport
 from sitecontroller.domain.views import JournalEntry, Page
@@ -36,12 +38,18 @@ class StationRecord:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A receipt as issued: immutable. `number` is gap-free per till."""
+    """A receipt as issued: immutable. `number` is gap-free per till.
+
+    `cancels`: the number of the one that it takes back as a counter-receipt; `shift_key`: the
+    shift in which it was issued, None where none was open.
+    """
 
     number: str
     transaction_key: str
     issued_at: datetime
     body: dict[str, Any]
+    cancels: str | None = None
+    shift_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +225,49 @@ class UnitOfWork(Protocol):
         """1, 2, 3 … without gaps: taken only if the unit of work commits."""
 
     def add_receipt(self, receipt: Receipt) -> None: ...
-    def receipt(self, transaction_key: str) -> Receipt | None: ...
+    def receipt(self, transaction_key: str) -> Receipt | None:
+        """The last one issued for a transaction; never a counter-receipt."""
+
+    def receipts_of_shift(self, shift_key: str) -> Sequence[Receipt]:
+        """In the order of their numbers."""
+
+    def next_z_number(self, till: str) -> int:
+        """1, 2, 3 … without gaps: taken only if the unit of work commits."""
+
+    # payments and the till
+    def put_payment(
+        self, payment: Payment, shift_key: str | None, draft: dict[str, Any] | None
+    ) -> None:
+        """Add it, or replace it and its operations; `shift_key` is of those that are new to us or
+        have just ended. `draft`: the receipt to come."""
+
+    def payment(self, key: str) -> Payment | None: ...
+    def payment_draft(self, key: str) -> dict[str, Any] | None: ...
+    def payments_of(self, transaction_key: str) -> Sequence[Payment]:
+        """Oldest first."""
+
+    def unfinished_payments(self) -> Sequence[Payment]:
+        """Those with an operation that isn't over, oldest first."""
+
+    def payment_page(self, limit: int, cursor: str | None) -> Page[Payment]:
+        """Newest first."""
+
+    def operation_sums(self, shift_key: str) -> Sequence[tuple[str, OperationKind, int]]:
+        """(provider, kind, minor units) of what was approved in a shift."""
+
+    def add_drawer_entry(self, entry: DrawerEntry) -> None:
+        """Raises Conflict when its key is taken: cash moves once."""
+
+    def drawer_entry(self, key: str) -> DrawerEntry | None: ...
+    def drawer_sums(self, shift_key: str) -> dict[EntryKind, int]:
+        """Minor units by kind."""
+
+    def put_shift(self, shift: Shift) -> None: ...
+    def shift(self, key: str) -> Shift | None: ...
+    def open_shift(self, till: str) -> Shift | None: ...
+    def shift_page(self, limit: int, cursor: str | None) -> Page[Shift]:
+        """Newest first."""
+
     def setting(self, name: str) -> Any: ...
     def put_setting(self, name: str, value: Any) -> None:
         """Learned facts and small state, as JSON."""

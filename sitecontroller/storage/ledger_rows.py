@@ -6,7 +6,7 @@ number back, so that no gap is left.
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,8 +61,11 @@ _COUNTER = Statement(select(counter.c.value).where(counter.c.name == parameter("
 _ADD_RECEIPT = insert_row(receipt)
 _RECEIPT = Statement(
     select(receipt)
-    .where(receipt.c.transaction_key == parameter("transaction_key"))
+    .where(receipt.c.transaction_key == parameter("transaction_key"), receipt.c.cancels.is_(None))
     .order_by(receipt.c.issued_at.desc(), receipt.c.number.desc())
+)
+_RECEIPTS_OF_SHIFT = Statement(
+    select(receipt).where(receipt.c.shift_key == parameter("shift_key")).order_by(receipt.c.number)
 )
 _PUT_SETTING = upsert_row(setting, "name")
 _SETTING = Statement(select(setting.c.value).where(setting.c.name == parameter("name")))
@@ -116,6 +119,8 @@ class LedgerRows:
             "transaction_key": receipt.transaction_key,
             "issued_at": receipt.issued_at,
             "body": receipt.body,
+            "cancels": receipt.cancels,
+            "shift_key": receipt.shift_key,
         }
         try:
             _ADD_RECEIPT.run(self.connection, row)
@@ -123,9 +128,18 @@ class LedgerRows:
             raise Conflict(f"Receipt {receipt.number} was issued already") from error
 
     def receipt(self, transaction_key: str) -> Receipt | None:
-        """The last one issued for a transaction."""
+        """The last one issued for a transaction; never a counter-receipt."""
         row = _RECEIPT.one(self.connection, {"transaction_key": transaction_key})
         return None if row is None else Receipt(**row)
+
+    def receipts_of_shift(self, shift_key: str) -> Sequence[Receipt]:
+        """In the order of their numbers."""
+        rows = _RECEIPTS_OF_SHIFT.all(self.connection, {"shift_key": shift_key})
+        return [Receipt(**row) for row in rows]
+
+    def next_z_number(self, till: str) -> int:
+        """1, 2, 3 … without gaps: taken only if the unit of work commits."""
+        return self._advance(f"z/{till}")
 
     def setting(self, name: str) -> Any:
         """JSON values as put; None: never put."""

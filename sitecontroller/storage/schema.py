@@ -15,9 +15,17 @@ from sitecontroller.domain.authorization import (
     Whitelist,
 )
 from sitecontroller.domain.metering import ReadingContext, TimeQuality
+from sitecontroller.domain.payment import (
+    OperationKind,
+    OperationState,
+    PaymentMode,
+    PaymentOperation,
+    PaymentState,
+)
 from sitecontroller.domain.rating import Price
 from sitecontroller.domain.station import ChargingState, StationBooted
 from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.till import EntryKind, ShiftReport
 from sitecontroller.domain.topology import ServiceClass
 from sitecontroller.domain.transaction import TransactionFlag, TransactionState
 from sitecontroller.storage.types import Code, Energy, Flag, Instant, Json, Scaled, Word
@@ -28,6 +36,8 @@ ACTIVE = text("state = 'active'")
 """Written out, not bound: else SQLite can't use the indexes of open transactions."""
 ORPHAN = text("transaction_key IS NULL")
 OPEN = text("open = 1")
+OPEN_OPERATION = text("state IN ('pending', 'unknown')")
+OPEN_SHIFT = text("closed_at IS NULL")
 OPEN_ALARM = text("cleared_at IS NULL OR acknowledged_at IS NULL")
 
 
@@ -320,8 +330,83 @@ receipt = _table(
     Column("transaction_key", Text, nullable=False),
     Column("issued_at", Instant, nullable=False),
     Column("body", Json, nullable=False),
+    Column("cancels", Text),
+    Column("shift_key", Text),
 )
+"""`cancels`: the number of the receipt that a counter-receipt takes back, or a part of it."""
 Index("receipt_transaction", receipt.c.transaction_key)
+Index("receipt_shift", receipt.c.shift_key, receipt.c.number)
+
+payment = _table(
+    "payment",
+    Column("key", Text, primary_key=True),
+    Column("transaction_key", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("till", Text, nullable=False),
+    Column("mode", Word(PaymentMode), nullable=False),
+    Column("state", Word(PaymentState), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("authorized_minor", Integer, nullable=False),
+    Column("captured_minor", Integer, nullable=False),
+    Column("refunded_minor", Integer, nullable=False),
+    Column("draft", Json),
+    Column("version", Integer, nullable=False),
+)
+"""`draft`: the receipt to be issued when its money is captured, without a number."""
+Index("payment_transaction", payment.c.transaction_key, payment.c.created_at, payment.c.key)
+Index("payment_created", payment.c.created_at, payment.c.key)
+
+payment_operation = _table(
+    "payment_operation",
+    Column("row_id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("payment_key", Text, nullable=False),
+    Column("shift_key", Text),
+    Column("kind", Word(OperationKind), nullable=False),
+    Column("state", Word(OperationState), nullable=False),
+    Column("amount_minor", Integer, nullable=False),
+    Column("body", Json(PaymentOperation), nullable=False),
+)
+"""What providers were asked for; `amount_minor` what was approved, 0 while nothing is."""
+Index("payment_operation_payment", payment_operation.c.payment_key, payment_operation.c.row_id)
+Index("payment_operation_shift", payment_operation.c.shift_key)
+Index(
+    "payment_operation_open_once",
+    payment_operation.c.payment_key,
+    unique=True,
+    sqlite_where=OPEN_OPERATION,
+)
+
+drawer_entry = _table(
+    "drawer_entry",
+    Column("row_id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("shift_key", Text, nullable=False),
+    Column("kind", Word(EntryKind), nullable=False),
+    Column("amount_minor", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("payment_key", Text),
+    Column("why", Text),
+    Column("approved_by", Text),
+)
+Index("drawer_entry_shift", drawer_entry.c.shift_key, drawer_entry.c.row_id)
+
+shift = _table(
+    "shift",
+    Column("key", Text, primary_key=True),
+    Column("till", Text, nullable=False),
+    Column("opened_with_minor", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("opened_by", Text, nullable=False),
+    Column("closed_at", Instant),
+    Column("report", Json(ShiftReport)),
+)
+Index("shift_open_once", shift.c.till, unique=True, sqlite_where=OPEN_SHIFT)
+Index("shift_opened", shift.c.opened_at, shift.c.key)
 
 idempotency = _table(
     "idempotency",

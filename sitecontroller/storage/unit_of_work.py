@@ -11,9 +11,11 @@ from sitecontroller.domain.metering import TimeQuality
 from sitecontroller.storage.kept_rows import KeptRows
 from sitecontroller.storage.ledger_rows import LedgerRows
 from sitecontroller.storage.limit_rows import LimitRows
+from sitecontroller.storage.payment_rows import PaymentRows
 from sitecontroller.storage.quarter_rows import QuarterRows
 from sitecontroller.storage.report_rows import ReportRows
 from sitecontroller.storage.site_rows import SiteRows
+from sitecontroller.storage.till_rows import TillRows
 from sitecontroller.storage.transaction_rows import TransactionRows
 
 
@@ -22,7 +24,15 @@ def _good() -> TimeQuality:
 
 
 class UnitOfWork(
-    TransactionRows, ReportRows, SiteRows, LedgerRows, KeptRows, QuarterRows, LimitRows
+    TransactionRows,
+    ReportRows,
+    SiteRows,
+    LedgerRows,
+    KeptRows,
+    QuarterRows,
+    LimitRows,
+    PaymentRows,
+    TillRows,
 ):
     """`ports.UnitOfWork` on SQLite."""
 
