@@ -140,6 +140,8 @@ class Need:
     def observe(self, draw_a: float, limit_a: float, measured_s: float) -> None:
         """A reading and the limit it was taken under."""
         if draw_a >= DRAWS_A:
+            if not self._has_drawn:
+                self.need_a = None
             self._has_drawn, self.asleep, self._nothing_since_s = True, False, None
             if self.minimum_a <= limit_a < self.least_a:
                 self.least_a = self.minimum_a
@@ -148,6 +150,8 @@ class Need:
             self._draws.clear()
             return
         self._watch_nothing(draw_a, limit_a, measured_s)
+        if not self._has_drawn and self.need_a is None:
+            self.need_a = limit_a  # before it begins it is raised no further
         self._watch_riding(draw_a, measured_s)
         self._watch_under(draw_a, limit_a, measured_s)
 
@@ -178,7 +182,8 @@ class Need:
         if not self._has_drawn and limit_a < self.begins_a_max:
             if nothing_s >= REFUSES_AFTER_S:
                 self.least_a = min(self.begins_a_max, limit_a + MORE_A)
-                self._more_since_s, self._nothing_since_s, self.need_a = measured_s, None, None
+                self.need_a = self.least_a
+                self._more_since_s, self._nothing_since_s = measured_s, None
             return
         is_new = not self._has_drawn and self.least_a == self.minimum_a
         if nothing_s >= (FIRST_SLEEPS_AFTER_S if is_new else SLEEPS_AFTER_S):

@@ -39,6 +39,10 @@ def test_a_car_that_began_before_its_charger_took_its_fallback_may_still_follow_
     assert run(880_452, None, twin=False)["beyond_as"] == 0
 
 
+def test_a_step_does_not_hide_behind_a_car_that_has_not_begun() -> None:
+    assert run(910_403, None, twin=False)["beyond_as"] == 0
+
+
 def crowded(*mishaps: Mishap, seed: int = SEED) -> Scenario:
     """Three cars that could take 32 A each below a fuse of 50 A, the last one quicker than the
     others, and a building that steps."""

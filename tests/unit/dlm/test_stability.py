@@ -185,3 +185,12 @@ def test_a_small_outlet_offers_no_more_than_it_has() -> None:
     need = Need(6.0, begins_a_max=7.0)
     observe(need, [(0, 6)] * 10)
     assert need.least_a == 7
+
+
+def test_a_car_that_has_not_begun_is_raised_no_further_until_it_does() -> None:
+    """Else a step of the building's load hides behind what it might take."""
+    need = Need(6.0)
+    observe(need, [(0, 8)] * 2)
+    assert need.need_a == 8
+    observe(need, [(7.5, 8)], 20)
+    assert need.need_a is None
