@@ -5,7 +5,7 @@ remedy.
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -104,7 +104,7 @@ def parse_config(
         reader.fault(
             "site.time_zone", f"'{time_zone}' is no time zone; write one like Europe/Berlin"
         )
-    topology = read_topology(root, reader)
+    topology = replace(read_topology(root, reader), time_zone=time_zone)
     config = SiteConfig(
         site_id=site.text("id", "SITE"),
         name=site.text("name", "Site"),

@@ -204,12 +204,13 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The whole tree, by id, in the order of the file."""
+    """The whole tree, by id, in the order of the file. `time_zone` (IANA): where it stands."""
 
     circuits: dict[str, Circuit]
     stations: dict[str, ChargingStation]
     meters: dict[str, Meter]
     groups: dict[str, Group] = field(default_factory=dict)
+    time_zone: str = "UTC"
 
     def evses(self) -> Iterator[Evse]:
         """Every EVSE of the site, in the order of the file."""

@@ -178,15 +178,15 @@ class Transaction:
     def energy_wh(self) -> Decimal | None:
         """Energy delivered so far, by the station's register; None while unknown."""
         if self.energy_corrected_wh is not None:
-            return _wh(self.energy_corrected_wh)
+            return energy_of(self.energy_corrected_wh)
         last = self.meter_stop_wh if self.meter_stop_wh is not None else self.meter_last_wh
         if last is None or self.meter_start_wh is None:
             return None
         if last < self.meter_start_wh - REGISTER_JITTER_WH:
             return None
-        return max(Decimal(0), _wh(last) - _wh(self.meter_start_wh))
+        return max(Decimal(0), energy_of(last) - energy_of(self.meter_start_wh))
 
 
-def _wh(value: float) -> Decimal:
+def energy_of(value: float) -> Decimal:
     """A register to the mWh, the resolution in which it is stored."""
     return Decimal(round(value * 1000)) / 1000

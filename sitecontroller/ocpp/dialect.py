@@ -248,6 +248,7 @@ class StationDialect(StationLink):
     async def _report_status(self, report: StatusReported) -> None:
         self._statuses[report.evse_id] = report.status
         await self.services.stations.status_reported(report)
+        await self.services.transactions.state_reported(report)
 
     # time and readings
 

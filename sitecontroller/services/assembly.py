@@ -14,6 +14,8 @@ from sitecontroller.services.guard import Guard
 from sitecontroller.services.inbound import StationServices
 from sitecontroller.services.load.service import LoadService
 from sitecontroller.services.metering import MeteringService
+from sitecontroller.services.pauses import Pauses
+from sitecontroller.services.running_prices import RunningPrices
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
 from sitecontroller.services.trust import Trust
@@ -36,6 +38,7 @@ class SiteServices:
     inbound: StationServices
     desk: Desk
     blocks: Blocks
+    prices: RunningPrices
 
 
 async def assemble(
@@ -65,7 +68,9 @@ async def assemble(
     )
     load = _load(config, clock, publisher, stations, transactions, metering, alarms)
     authorization = AuthorizationService(config.topology, store, clock, publisher, load.make_room)
-    for service in (alarms, stations, transactions):
+    prices = RunningPrices(config.topology, store, clock, publisher, background)
+    pauses = Pauses(store, clock, publisher, background, stations, transactions, load)
+    for service in (alarms, stations, transactions, pauses):
         await service.load()
     desk = Desk(
         config,
@@ -79,6 +84,7 @@ async def assemble(
         alarms,
         load,
         trust,
+        prices,
     )
     blocks = await make_blocks(desk)
     inbound = StationServices(
@@ -98,6 +104,7 @@ async def assemble(
         inbound,
         desk,
         blocks,
+        prices,
     )
 
 

@@ -289,7 +289,11 @@ class Costs:
             evse = self._desk.config.topology.evse(key)
             power_w_max = None if evse is None else evse.power_w_max
             price = await self._desk.store.read(
-                price_so_far, transaction, self._desk.clock.now(), power_w_max
+                price_so_far,
+                transaction,
+                self._desk.clock.now(),
+                power_w_max,
+                self._desk.config.time_zone,
             )
         if price is None or transaction.tariff is None:
             return None

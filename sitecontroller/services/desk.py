@@ -13,6 +13,7 @@ from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
 from sitecontroller.services.load.service import LoadService
+from sitecontroller.services.running_prices import RunningPrices
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
 from sitecontroller.services.trust import Trust
@@ -38,6 +39,7 @@ class Desk:
     alarms: AlarmService
     load: LoadService
     trust: Trust
+    prices: RunningPrices
 
     def link(self, station_id: str) -> StationLink:
         """The way to say something to a station. Raises NotFound, StationOffline."""

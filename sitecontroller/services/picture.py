@@ -9,7 +9,6 @@ from datetime import datetime
 from sitecontroller.config import SiteConfig
 from sitecontroller.domain.ids import evse_code, masked
 from sitecontroller.domain.money import Money
-from sitecontroller.domain.rating import rate
 from sitecontroller.domain.station import ChargingState, ConnectorStatus
 from sitecontroller.domain.topology import UNKNOWN_PHASES, Evse, EvseKey
 from sitecontroller.domain.transaction import Transaction
@@ -47,6 +46,7 @@ class Picture:
         self._metering = services.metering
         self._load = services.load
         self._alarms = services.alarms
+        self._prices = services.prices
         self._emergency = services.blocks.emergency
         self._version = version
         self._started_at = self._clock.now()
@@ -159,9 +159,14 @@ class Picture:
             stop_reason=transaction.stop_reason,
             charging_state=transaction.charging_state,
             tariff=transaction.tariff.name if transaction.tariff else None,
-            price=running_price(transaction),
+            price=self._price(transaction),
             flags=tuple(sorted(transaction.flags)),
         )
+
+    def _price(self, transaction: Transaction) -> Money | None:
+        """Ended, it costs what is billed: nothing is shown while a person has to settle that."""
+        price = self._prices.of(transaction)
+        return None if price is None else price.total
 
     def _station(self, state: StationState) -> StationView:
         boot = state.record.boot
@@ -209,7 +214,7 @@ class Picture:
             limit=limit,
             transaction_key=transaction.key if transaction else None,
             energy_wh=None if energy_wh is None else float(energy_wh),
-            price=running_price(transaction) if transaction else None,
+            price=self._price(transaction) if transaction else None,
             error=said.error or state.faulted,
         )
 
@@ -270,16 +275,6 @@ _WITHOUT_CAR = {
     ConnectorStatus.AVAILABLE: EvseActivity.AVAILABLE,
     ConnectorStatus.RESERVED: EvseActivity.RESERVED,
 }
-
-
-def running_price(transaction: Transaction) -> Money | None:
-    """What a transaction costs so far, by the same function as its final price. Ended, it costs
-    what is billed: nothing is shown while a person has to settle that."""
-    if transaction.price is not None:
-        return transaction.price.total
-    if not transaction.active or transaction.tariff is None or transaction.energy_wh is None:
-        return None
-    return rate(transaction.tariff, transaction.energy_wh).total
 
 
 def activity(

@@ -36,7 +36,6 @@ from sitecontroller.domain.plug_and_charge import (
     StatusTold,
     same_contract,
 )
-from sitecontroller.domain.rating import rate
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.domain.views import Page
 from sitecontroller.ports import UnitOfWork
@@ -314,10 +313,8 @@ class PlugAndCharge:
     def _is_spent(self, transaction: Transaction) -> bool:
         if transaction.key in self._stopped or transaction.tariff is None:
             return False
-        energy_wh = transaction.energy_wh
-        if energy_wh is None:
-            return False
-        return rate(transaction.tariff, energy_wh).total.amount >= self._settings.unknown_limit
+        price = self._desk.prices.of(transaction)
+        return price is not None and price.total.amount >= self._settings.unknown_limit
 
     async def _stop_if_guest(self, transaction: Transaction) -> None:
         emaid = "" if transaction.id_token is None else transaction.id_token.id_token

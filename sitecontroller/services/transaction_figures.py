@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from sitecontroller.domain.metering import MeterReading, ReadingContext, TimeQuality
-from sitecontroller.domain.rating import Price, rate
+from sitecontroller.domain.rating import Price
 from sitecontroller.domain.transaction import (
     REGISTER_JITTER_WH,
     Transaction,
@@ -19,6 +19,7 @@ from sitecontroller.domain.transaction import (
     TransactionUpdated,
 )
 from sitecontroller.ports import UnitOfWork
+from sitecontroller.services.session_facts import price_of_session
 
 SEQ_NO_MISSING_MAX = 100
 ENERGY_WH_MAX = Decimal(1_000_000)
@@ -179,11 +180,18 @@ def energy_from_registers(registers: Sequence[float]) -> float | None:
     return sum(max(0.0, after - before) for before, after in itertools.pairwise(registers))
 
 
-def priced(transaction: Transaction, power_w_max: float | None) -> Transaction:
+def priced(
+    tx: UnitOfWork,
+    transaction: Transaction,
+    power_w_max: float | None,
+    time_zone: str,
+    *,
+    ended: bool = True,
+) -> Transaction:
     """Priced once it has ended and tariff and energy are known; never at 0 for want of one.
 
     Energy that its outlet can't have delivered (`power_w_max`, None: unknown) isn't billed
-    unseen: it is flagged and waits for a person.
+    unseen: it is flagged and waits for a person. `ended` False: it only is looked at so.
     """
     energy_wh = transaction.energy_wh
     if transaction.active:
@@ -193,16 +201,24 @@ def priced(transaction: Transaction, power_w_max: float | None) -> Transaction:
         return dataclasses.replace(transaction, price=None, flags=doubtful)
     if transaction.tariff is None:
         return transaction
-    return dataclasses.replace(transaction, price=rate(transaction.tariff, energy_wh))
+    assert transaction.ended_at is not None, "what has ended has an end"
+    price = price_of_session(tx, transaction, time_zone, transaction.ended_at, ended=ended)
+    return dataclasses.replace(transaction, price=price)
 
 
 def price_so_far(
-    tx: UnitOfWork, transaction: Transaction, at: datetime, power_w_max: float | None
+    tx: UnitOfWork,
+    transaction: Transaction,
+    at: datetime,
+    power_w_max: float | None,
+    time_zone: str,
 ) -> Price | None:
-    """What a running transaction would be billed if it ended now: its readings are doubted as a
-    bill's are, so that nobody is shown what nobody would be billed."""
-    ended = dataclasses.replace(transaction, state=TransactionState.ENDED, ended_at=at)
-    return priced(with_trusted_energy(tx, ended, power_w_max), power_w_max).price
+    """What a running transaction would be billed if it ended now, without the least price: its
+    readings are doubted as a bill's are, so that nobody is shown what nobody would be billed."""
+    ended_at = max(at, transaction.started_at)
+    over = dataclasses.replace(transaction, state=TransactionState.ENDED, ended_at=ended_at)
+    believed = with_trusted_energy(tx, over, power_w_max)
+    return priced(tx, believed, power_w_max, time_zone, ended=False).price
 
 
 def _unbelievable(transaction: Transaction, energy_wh: Decimal, power_w_max: float | None) -> bool:

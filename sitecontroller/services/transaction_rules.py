@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sitecontroller.domain.authorization import Authorization, AuthorizationStatus, IdToken
 from sitecontroller.domain.ids import new_ulid
 from sitecontroller.domain.metering import TimeQuality
+from sitecontroller.domain.session_usage import SessionMark
 from sitecontroller.domain.station import StationTime
 from sitecontroller.domain.tariff import Tariff
 from sitecontroller.domain.topology import EvseKey, Topology
@@ -28,6 +29,7 @@ from sitecontroller.ports import UnitOfWork
 from sitecontroller.services.authorization import authorize_at, in_group, may_stop
 from sitecontroller.services.emergency_rows import unless_stopped
 from sitecontroller.services.reservation_rows import unless_reserved, use_reservation
+from sitecontroller.services.session_facts import note_mark, note_state
 from sitecontroller.services.transaction_figures import (
     SEQ_NO_MISSING_MAX,
     brings_more,
@@ -81,6 +83,8 @@ def record_start(tx: UnitOfWork, report: TransactionStarted, topology: Topology)
     transaction = _new_transaction(tx, report, authorization)
     tx.add_transaction(transaction)
     tx.add_report(transaction.key, report)
+    note_state(tx, transaction, report.charging_state, report.time, report.received_at)
+    _note_fallback(tx, transaction, topology)
     if report.reading is not None:
         tx.add_reading(transaction.key, report.reading)
         transaction = with_readings(transaction, (report.reading,))
@@ -107,6 +111,9 @@ def record_update(tx: UnitOfWork, report: TransactionUpdated, topology: Topology
         return Outcome(known, _answer(tx, known, report), repeated=True)
     for reading in report.readings:
         tx.add_reading(known.key, reading)
+    is_news = report.charging_state is not known.charging_state
+    if is_news or report.offline or not known.active:
+        note_state(tx, known, report.charging_state, report.time, report.received_at)
     updated = progressed(_placed(known, report), report.seq_no, offline=report.offline)
     updated = with_readings(updated, report.readings, ending=not known.active)
     if known.active and not report.offline and report.charging_state is not None:
@@ -293,6 +300,18 @@ def _new_transaction(
     )
 
 
+def _note_fallback(tx: UnitOfWork, transaction: Transaction, topology: Topology) -> None:
+    """Until load management knows a session its fallback holds: where no car charges with that, the
+    site holds it back from the start. What is told late went by other limits."""
+    evse = topology.evse(EvseKey(transaction.station_id, transaction.evse_id))
+    is_late = transaction.start_received_at - transaction.started_at > CLOCK_TOLERANCE
+    if evse is None or evse.fallback_a >= evse.current_a_min or is_late:
+        return
+    at, reason = transaction.started_at, "until load management knew the session"
+    mark = SessionMark(at, transaction.start_received_at, paused=True, reason=reason)
+    note_mark(tx, transaction, mark)
+
+
 def _open_unannounced(
     tx: UnitOfWork, report: TransactionUpdated | TransactionEnded, topology: Topology
 ) -> Outcome:
@@ -319,6 +338,7 @@ def _open_unannounced(
     tx.add_transaction(transaction)
     for reading in report.readings:
         tx.add_reading(transaction.key, reading)
+    note_state(tx, transaction, started.charging_state, report.time, report.received_at)
     tell(tx, transaction, "TransactionStarted")
     use_reservation(tx, transaction, started.reservation_id)
     answered = authorization if report.id_token is not None else None
@@ -376,7 +396,8 @@ def _settled(tx: UnitOfWork, transaction: Transaction, topology: Topology) -> Tr
     """An ended transaction with its energy and price worked out (again)."""
     evse = topology.evse(EvseKey(transaction.station_id, transaction.evse_id))
     power_w_max = None if evse is None else evse.power_w_max
-    return priced(with_trusted_energy(tx, transaction, power_w_max), power_w_max)
+    believed = with_trusted_energy(tx, transaction, power_w_max)
+    return priced(tx, believed, power_w_max, topology.time_zone)
 
 
 def _placed(known: Transaction, report: TransactionUpdated | TransactionEnded) -> Transaction:

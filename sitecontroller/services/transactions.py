@@ -23,7 +23,7 @@ from sitecontroller.domain.events import (
     TransactionChanged,
 )
 from sitecontroller.domain.metering import MeterReading
-from sitecontroller.domain.station import ConnectorStatus
+from sitecontroller.domain.station import ConnectorStatus, StationTime, StatusReported
 from sitecontroller.domain.topology import EvseKey, Topology
 from sitecontroller.domain.transaction import (
     REGISTER_JITTER_WH,
@@ -37,6 +37,7 @@ from sitecontroller.ports import Clock, LimitSuperseded, Store, UnitOfWork
 from sitecontroller.publisher import Publisher
 from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
+from sitecontroller.services.session_facts import note_state
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transaction_figures import first_known
 from sitecontroller.services.transaction_rules import (
@@ -146,6 +147,14 @@ class TransactionService:
         self._tell(outcome)
         self._ask_for_missing(outcome)
         return outcome.authorization
+
+    async def state_reported(self, report: StatusReported) -> None:
+        """What a 1.6 station says that the car of a running session does; `Finishing` says nothing
+        of it: there the stop is on its way."""
+        transaction = self.active(EvseKey(report.station_id, report.evse_id))
+        if transaction is None or report.charging_state is None or report.finishing:
+            return
+        await self._store.commit(_note_state, transaction.key, report)
 
     def active(self, key: EvseKey) -> Transaction | None:
         """The newest running transaction of an EVSE."""
@@ -401,6 +410,13 @@ async def _quietly(call: Coroutine[Any, Any, None]) -> None:
         log.info("missing events: asked for already")
     except OperatingError as error:
         log.warning("missing events: %s", error.detail)
+
+
+def _note_state(tx: UnitOfWork, key: str, report: StatusReported) -> None:
+    transaction = tx.transaction(key)
+    if transaction is not None:
+        time = StationTime(report.station_at or report.received_at)
+        note_state(tx, transaction, report.charging_state, time, report.received_at)
 
 
 def _open_transactions(tx: UnitOfWork) -> tuple[Transaction, ...]:

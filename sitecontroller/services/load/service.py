@@ -21,6 +21,7 @@ from sitecontroller.domain.events import (
 )
 from sitecontroller.domain.limit_source import GroupView
 from sitecontroller.domain.topology import EvseKey, Topology
+from sitecontroller.domain.transaction import Transaction
 from sitecontroller.domain.views import CircuitView, LimitView, PhaseSample
 from sitecontroller.ports import Clock
 from sitecontroller.publisher import Publisher
@@ -40,6 +41,9 @@ from sitecontroller.services.load.views import fail_safe_reason, group_view
 from sitecontroller.services.metering import MeteringService
 from sitecontroller.services.stations import StationService
 from sitecontroller.services.transactions import TransactionService
+
+ENOUGH_A = 0.05
+"""By so little less than its minimum a car can charge all the same."""
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +193,23 @@ class LoadService:
         if control is None or control.transaction is None or not control.online:
             return None
         return control.limit_a(self._clock.monotonic_s())
+
+    def withheld(self, transaction: Transaction) -> str | None:
+        """Why its EVSE is told less than the car needs to charge; "": it isn't, or the car wouldn't
+        take it; None: load management doesn't know the session (yet)."""
+        key = EvseKey(transaction.station_id, transaction.evse_id)
+        control = self._controls.get(key)
+        known = None if control is None else control.transaction
+        if control is None or known is None or known.key != transaction.key:
+            return None
+        told_a = control.limit_a(self._clock.monotonic_s())
+        is_enough = told_a > control.minimum_a - ENOUGH_A
+        sleeps = control.need.asleep and not control.paused_by
+        if is_enough or sleeps or not known.may_charge:
+            return ""
+        view = self._cycle.limit_views.get(key)
+        reason = "" if view is None else view.reason.partition(": ")[2]
+        return reason or "load management"
 
     def limit_site(self, standing: Iterable[StandingLimit]) -> None:
         """From now on these site limits stand beside the fuses, and no others."""

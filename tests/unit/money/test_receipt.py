@@ -14,10 +14,12 @@ from sitecontroller.domain.errors import Conflict, InvalidInput, NoTariff
 from sitecontroller.domain.receipt import ReceiptDocument, SignedNotice
 from sitecontroller.domain.signed_reading import SignedVerdict
 from sitecontroller.domain.tariff import PriceLimit, Tariff
+from sitecontroller.domain.topology import Topology
 from sitecontroller.domain.transaction import TransactionFlag
 from sitecontroller.printing.pdf import receipt_pdf
 from sitecontroller.printing.texts import languages, texts
-from sitecontroller.services.picture import running_price
+from sitecontroller.publisher import Publisher
+from sitecontroller.services.running_prices import RunningPrices
 from sitecontroller.wire import from_json, to_json
 from tests.unit.money.cases import charged, energy, fee, prices, receipt, tariff, tariffs
 
@@ -41,7 +43,8 @@ def test_a_session_that_waits_for_a_person_shows_no_price_and_says_so_instead_of
     None
 ):
     doubtful = replace(charged(USUAL), price=None)
-    assert running_price(doubtful) is None
+    prices = RunningPrices(Topology({}, {}, {}), None, None, Publisher(), None)
+    assert prices.of(doubtful) is None
     with pytest.raises(Conflict, match="energy is unknown or can't be right"):
         receipt(doubtful)
 

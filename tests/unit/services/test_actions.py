@@ -139,6 +139,7 @@ def scene(run, tmp_path, monkeypatch):
                 alarms=alarms,
                 load=None,
                 trust=None,
+                prices=None,
             ),
             SimpleNamespace(admit=admit, reject=reject),
             SimpleNamespace(make_room=make_room, hold=lambda *_: None),
