@@ -35,6 +35,7 @@ from sitecontroller.modbus.value import BusValue
 from sitecontroller.ocpp.dialects import make_dialect
 from sitecontroller.ocpp.server import OcppServer
 from sitecontroller.ocpp.traits import traits_of
+from sitecontroller.payments.cash import CashDrawer
 from sitecontroller.pki.authority import LocalAuthority
 from sitecontroller.pki.keys import KeyKind
 from sitecontroller.pki.names import server_names
@@ -49,9 +50,11 @@ from sitecontroller.services.background import Background
 from sitecontroller.services.billing import BillingService
 from sitecontroller.services.configuration import Configuration, revision_of
 from sitecontroller.services.onboarding import Onboarding
+from sitecontroller.services.payments import PaymentService
 from sitecontroller.services.picture import Picture
 from sitecontroller.services.signed_readings import SignedChecks, SignedReadings
 from sitecontroller.services.tariffs import TariffService
+from sitecontroller.services.till import TillService
 from sitecontroller.services.trust import Trust
 from sitecontroller.signals.sources import sources_of
 from sitecontroller.signed.intake import Expected, check_key, export_xml, judge_session
@@ -212,13 +215,6 @@ async def _face(
         services.desk, SignedChecks(judge_session, Expected, check_key, export_xml)
     )
     await signed.load()
-    actions = ActionService(
-        services.desk,
-        onboarding,
-        services.load,
-        services.blocks.handlers() | configuration.handlers | signed.handlers,
-        services.blocks.emergency.check,
-    )
     billing = BillingService(
         config,
         store,
@@ -229,6 +225,18 @@ async def _face(
         publisher,
         background,
         signed.settle,
+    )
+    cash = CashDrawer(store, clock)
+    payments = PaymentService(store, clock, alarms, billing, {cash.name: cash}, config.currency)
+    await payments.load()
+    background.spawn(payments.run(), "payments", patient=True)
+    till = TillService(store, clock, payments, config.currency)
+    actions = ActionService(
+        services.desk,
+        onboarding,
+        services.load,
+        services.blocks.handlers() | configuration.handlers | signed.handlers | till.handlers,
+        services.blocks.emergency.check,
     )
     tariffs = TariffService(store, clock, publisher, alarms, config.currency)
     await tariffs.load()
@@ -242,7 +250,7 @@ async def _face(
         journal,
         publisher,
         on_shutdown,
-        services.blocks.answerers() | configuration.answerers | signed.answerers,
+        services.blocks.answerers() | configuration.answerers | signed.answerers | till.answerers,
         services.blocks.files,
         functools.partial(services.blocks.commissioning.record_pdf, record_pdf),
         signed.xml,

@@ -29,6 +29,8 @@ from sitecontroller.domain import (
     limit_source,
     local_list,
     monitoring,
+    paying,
+    payment,
     planning,
     reservation,
     security,
@@ -36,6 +38,7 @@ from sitecontroller.domain import (
     signed_reading,
     streams,
     swap,
+    till,
     transaction_check,
 )
 from sitecontroller.domain import certificates as pki
@@ -397,6 +400,29 @@ QUERIES |= {
     pki.TrustedRootsQuery: QueryRoute(
         "/v1/plug-and-charge/roots", Page[pki.TrustedRoot], "security"
     ),
+}
+
+COMMANDS |= {
+    paying.PayTransaction: CommandRoute("POST", f"{_SESSION}/payments", "money"),
+    paying.HoldPayment: CommandRoute("POST", f"{_SESSION}/payments/hold", "money"),
+    paying.CapturePayment: CommandRoute("POST", "/v1/payments/{payment_key}/capture", "money"),
+    paying.VoidPayment: CommandRoute("POST", "/v1/payments/{payment_key}/void", "money"),
+    paying.RefundPayment: CommandRoute("POST", "/v1/payments/{payment_key}/refunds", "money"),
+    paying.ResolvePayment: CommandRoute("POST", "/v1/payments/{payment_key}/resolve", "money"),
+    paying.OpenShift: CommandRoute("POST", "/v1/shifts", "till"),
+    paying.CloseShift: CommandRoute("POST", "/v1/shifts/{shift_key}/close", "till"),
+    paying.PayIn: CommandRoute("POST", "/v1/shifts/{shift_key}/pay-ins", "till"),
+    paying.PayOut: CommandRoute("POST", "/v1/shifts/{shift_key}/pay-outs", "till"),
+}
+
+QUERIES |= {
+    paying.PaymentsQuery: QueryRoute("/v1/payments", Page[payment.Payment], "money"),
+    paying.PaymentQuery: QueryRoute("/v1/payments/{payment_key}", payment.Payment, "money"),
+    paying.SessionPaymentsQuery: QueryRoute(
+        f"{_SESSION}/payments", paying.SessionPayments, "money"
+    ),
+    paying.ShiftsQuery: QueryRoute("/v1/shifts", Page[till.Shift], "till"),
+    paying.ShiftReportQuery: QueryRoute("/v1/shifts/{shift_key}/report", till.ShiftReport, "till"),
 }
 
 

@@ -329,6 +329,12 @@ ALARMS: dict[str, AlarmDefinition] = {
             "security",
         ),
         AlarmDefinition(
+            "payment-unclear", _H,
+            "Nobody knows whether {operation} of {amount} by {provider} took place: {reason}",
+            "Don't take the money again: look at the terminal or the drawer; it is asked by itself",
+            "payments",
+        ),
+        AlarmDefinition(
             "certificates-unusable", _H,
             "Chargers can't connect by TLS: {reason}",
             "Set the PC's clock, or restore the folder state/pki from a backup",

@@ -4,7 +4,7 @@ Built once from a priced transaction and never changed; a reprint is made from t
 rounded on its lines adds up to its totals.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -43,6 +43,16 @@ class SignedNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class PaidNotice:
+    """How it was paid: by which provider, and of cash what was given and what came back."""
+
+    provider: str
+    amount: Money
+    given: Money | None = None
+    change: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptDocument:
     """What a receipt says. Instants are UTC; `time_zone` (IANA) is how they are printed.
 
@@ -71,6 +81,10 @@ class ReceiptDocument:
     flags: tuple[TransactionFlag, ...] = ()
     signed: SignedNotice | None = None
     """None: nothing was signed in this session."""
+    paid: PaidNotice | None = None
+    """None: it was issued before it was paid."""
+    cancels: str | None = None
+    """Of a counter-receipt: the number of the receipt that it takes back, or a part of it."""
 
 
 def receipt_document(
@@ -118,6 +132,53 @@ def receipt_document(
         flags=tuple(sorted(transaction.flags)),
         signed=signed,
     )
+
+
+def counter_receipt(original: ReceiptDocument, refunded: Money, before: Money) -> ReceiptDocument:
+    """What takes back a part of a receipt: all its amounts below 0, still without a number.
+
+    `before` is what was refunded of it earlier. All parts of a whole add up to it, rate by rate.
+    Lines stand on it only where the whole is taken back at once.
+    """
+    assert before.amount >= 0 < refunded.amount, "a refund is above 0"
+    until = before + refunded
+    assert until.amount <= original.total.amount, "more than the receipt says"
+    nothing = Money(Decimal(0), original.total.currency)
+    vat_lines = tuple(
+        VatLine(then.vat_percent, now.net - then.net, now.vat - then.vat, now.gross - then.gross)
+        for then, now in zip(_part(original, until), _part(original, before), strict=True)
+    )
+    lines = original.lines if refunded == original.total else ()
+    return replace(
+        original,
+        number="",
+        cancels=original.number,
+        lines=tuple(replace(line, amount=nothing - line.amount) for line in lines),
+        vat_lines=vat_lines,
+        total_net=sum((line.net for line in vat_lines), nothing),
+        total=nothing - refunded,
+        paid=None,
+    )
+
+
+def _part(original: ReceiptDocument, amount: Money) -> tuple[VatLine, ...]:
+    """The VAT lines of so much of a receipt's total, rounded so that the gross adds up."""
+    if amount == original.total:
+        return original.vat_lines
+    ratio = Fraction(amount.amount) / Fraction(original.total.amount)
+    exact = [ratio * line.gross.amount_minor for line in original.vat_lines]
+    currency = amount.currency
+    part = []
+    for line, gross_minor in zip(
+        original.vat_lines, shares(exact, amount.amount_minor), strict=True
+    ):
+        gross = Money.from_minor(gross_minor, currency)
+        net = gross
+        if line.gross.amount:
+            net_share = line.net.amount * gross.amount / line.gross.amount
+            net = Money(net_share, currency).rounded()
+        part.append(VatLine(line.vat_percent, net, gross - net, gross))
+    return tuple(part)
 
 
 def _lines(price: Price, *, tax_included: bool) -> tuple[ReceiptLine, ...]:

@@ -228,6 +228,10 @@ class UnitOfWork(Protocol):
     def receipt(self, transaction_key: str) -> Receipt | None:
         """The last one issued for a transaction; never a counter-receipt."""
 
+    def last_counter_receipt(self, transaction_key: str) -> Receipt | None: ...
+    def receipt_numbered(self, number: str) -> Receipt | None:
+        """One by its number, a counter-receipt too."""
+
     def receipts_of_shift(self, shift_key: str) -> Sequence[Receipt]:
         """In the order of their numbers."""
 

@@ -5,6 +5,7 @@ receipt never follows a correction of its session: people are told that the two 
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from sitecontroller.domain.events import Event, TransactionChanged
 from sitecontroller.domain.ids import evse_code
 from sitecontroller.domain.money import Money
 from sitecontroller.domain.receipt import ReceiptDocument, receipt_document
+from sitecontroller.domain.till import TILL
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.ports import Clock, Receipt, Store, UnitOfWork, Workshop
 from sitecontroller.publisher import Publisher
@@ -21,8 +23,6 @@ from sitecontroller.services.alarms import AlarmService
 from sitecontroller.services.background import Background
 from sitecontroller.services.signed_hold import refuse_if_held, signed_notice
 from sitecontroller.wire import from_json, to_json
-
-TILL = "K1"
 
 Render = Callable[..., bytes]
 """(document, language, copy) → PDF; importable, so that the workshop can run it."""
@@ -59,8 +59,7 @@ class BillingService:
         Raises NotFound, Conflict (it still runs, or its signed readings are not valid) and
         NoTariff (it has no price).
         """
-        if self._settle_signed is not None:
-            await self._settle_signed(transaction_key)
+        await self.settle(transaction_key)
         document, is_copy = await self._store.commit(
             self._issue, transaction_key, self._clock.now()
         )
@@ -89,12 +88,31 @@ class BillingService:
                 price="unknown" if price is None else _in_words(price),
             )
 
+    async def settle(self, transaction_key: str) -> None:
+        """See that nothing a receipt depends on is still under way."""
+        if self._settle_signed is not None:
+            await self._settle_signed(transaction_key)
+
     def _issue(
         self, tx: UnitOfWork, transaction_key: str, now: datetime
     ) -> tuple[ReceiptDocument, bool]:
+        document = self.draft(tx, transaction_key, now)
+        if document.number:
+            return document, True
+        if any(payment.open_operation for payment in tx.payments_of(transaction_key)):
+            raise Conflict(
+                "this session is being paid", remedy="Print its receipt when that is over"
+            )
+        return self.issue(tx, document, now), False
+
+    def draft(self, tx: UnitOfWork, transaction_key: str, now: datetime) -> ReceiptDocument:
+        """The receipt as it was issued, or as it would be: then without a number.
+
+        Raises NotFound, Conflict and NoTariff as `receipt_pdf` does.
+        """
         known = tx.receipt(transaction_key)
         if known is not None:
-            return from_json(ReceiptDocument, known.body), True
+            return from_json(ReceiptDocument, known.body)
         transaction = tx.transaction(transaction_key)
         if transaction is None:
             raise NotFound(f"no transaction '{transaction_key}'")
@@ -103,11 +121,9 @@ class BillingService:
                 "this session still runs", remedy="Stop the session first, then print its receipt"
             )
         refuse_if_held(tx, transaction_key)
-        local_year = now.astimezone(ZoneInfo(self._config.time_zone)).year
-        till = f"{self._config.site_id}-{TILL}"
-        document = receipt_document(
+        return receipt_document(
             transaction,
-            number=f"{till}-{local_year}-{tx.next_receipt_number(till, local_year):06d}",
+            number="",
             site_name=self._config.name,
             issued_at=now,
             time_zone=self._config.time_zone,
@@ -116,10 +132,25 @@ class BillingService:
             ),
             signed=signed_notice(tx, transaction),
         )
-        receipt = Receipt(document.number, transaction_key, now, to_json(document))
+
+    def issue(self, tx: UnitOfWork, document: ReceiptDocument, now: datetime) -> ReceiptDocument:
+        """Give a document the till's next number, and keep it and tell it for good."""
+        local_year = now.astimezone(ZoneInfo(self._config.time_zone)).year
+        till = f"{self._config.site_id}-{TILL}"
+        number = f"{till}-{local_year}-{tx.next_receipt_number(till, local_year):06d}"
+        document = replace(document, number=number, issued_at=now)
+        shift = tx.open_shift(TILL)
+        receipt = Receipt(
+            number,
+            document.transaction_key,
+            now,
+            to_json(document),
+            document.cancels,
+            None if shift is None else shift.key,
+        )
         tx.add_receipt(receipt)
-        tx.add_outbox("receipt", receipt.number, 1, "ReceiptIssued", receipt.body, now)
-        return document, False
+        tx.add_outbox("receipt", number, 1, "ReceiptIssued", receipt.body, now)
+        return document
 
 
 def _transaction_and_receipt(

@@ -64,6 +64,14 @@ _RECEIPT = Statement(
     .where(receipt.c.transaction_key == parameter("transaction_key"), receipt.c.cancels.is_(None))
     .order_by(receipt.c.issued_at.desc(), receipt.c.number.desc())
 )
+_COUNTER_RECEIPT = Statement(
+    select(receipt)
+    .where(
+        receipt.c.transaction_key == parameter("transaction_key"), receipt.c.cancels.is_not(None)
+    )
+    .order_by(receipt.c.issued_at.desc(), receipt.c.number.desc())
+)
+_NUMBERED = Statement(select(receipt).where(receipt.c.number == parameter("number")))
 _RECEIPTS_OF_SHIFT = Statement(
     select(receipt).where(receipt.c.shift_key == parameter("shift_key")).order_by(receipt.c.number)
 )
@@ -130,6 +138,16 @@ class LedgerRows:
     def receipt(self, transaction_key: str) -> Receipt | None:
         """The last one issued for a transaction; never a counter-receipt."""
         row = _RECEIPT.one(self.connection, {"transaction_key": transaction_key})
+        return None if row is None else Receipt(**row)
+
+    def last_counter_receipt(self, transaction_key: str) -> Receipt | None:
+        """The last one that takes back a transaction's receipt, or a part of it."""
+        row = _COUNTER_RECEIPT.one(self.connection, {"transaction_key": transaction_key})
+        return None if row is None else Receipt(**row)
+
+    def receipt_numbered(self, number: str) -> Receipt | None:
+        """One by its number, a counter-receipt too."""
+        row = _NUMBERED.one(self.connection, {"number": number})
         return None if row is None else Receipt(**row)
 
     def receipts_of_shift(self, shift_key: str) -> Sequence[Receipt]:
