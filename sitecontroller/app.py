@@ -36,12 +36,13 @@ from sitecontroller.ocpp.dialects import make_dialect
 from sitecontroller.ocpp.server import OcppServer
 from sitecontroller.ocpp.traits import traits_of
 from sitecontroller.payments.cash import CashDrawer
+from sitecontroller.payments.zvt.setup import card_terminal
 from sitecontroller.pki.authority import LocalAuthority
 from sitecontroller.pki.keys import KeyKind
 from sitecontroller.pki.names import server_names
 from sitecontroller.pki.reader import Reader
 from sitecontroller.pki.sources import AllowedSources
-from sitecontroller.ports import Clock, Journal, Workshop
+from sitecontroller.ports import Clock, Journal, PaymentProvider, Workshop
 from sitecontroller.printing.pdf import receipt_pdf
 from sitecontroller.printing.record import record_pdf
 from sitecontroller.services.actions import ActionService
@@ -226,8 +227,13 @@ async def _face(
         background,
         signed.settle,
     )
-    cash = CashDrawer(store, clock)
-    payments = PaymentService(store, clock, alarms, billing, {cash.name: cash}, config.currency)
+    providers: list[PaymentProvider] = [CashDrawer(store, clock)]
+    if config.till.terminal is not None:
+        card = card_terminal(config.till.terminal, config.state_dir, clock)
+        background.spawn(card.watch(), "card terminal", patient=True)
+        providers.append(card)
+    takers = {provider.name: provider for provider in providers}
+    payments = PaymentService(store, clock, alarms, billing, takers, config.currency)
     await payments.load()
     background.spawn(payments.run(), "payments", patient=True)
     till = TillService(store, clock, payments, config.currency)
@@ -238,7 +244,9 @@ async def _face(
         services.blocks.handlers() | configuration.handlers | signed.handlers | till.handlers,
         services.blocks.emergency.check,
     )
-    tariffs = TariffService(store, clock, publisher, alarms, config.currency)
+    tariffs = TariffService(
+        store, clock, publisher, alarms, config.currency, config.topology, config.evse_prefix
+    )
     await tariffs.load()
     return Controller(
         picture,

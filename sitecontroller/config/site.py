@@ -5,7 +5,7 @@ remedy.
 """
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,6 +22,7 @@ from sitecontroller.config.ocpp import (
 )
 from sitecontroller.config.planning import PlanningSettings, read_planning
 from sitecontroller.config.table import Reader, Table
+from sitecontroller.config.till import TillSettings, read_till
 from sitecontroller.config.topology import read_topology
 from sitecontroller.domain.digital_input import DigitalInput
 from sitecontroller.domain.errors import ConfigurationError
@@ -59,6 +60,7 @@ class SiteConfig:
     planning: PlanningSettings
     limit_sources: tuple[LimitSourceSettings, ...] = ()
     inputs: tuple[DigitalInput, ...] = ()
+    till: TillSettings = field(default_factory=TillSettings)
 
     @property
     def organization(self) -> str:
@@ -105,11 +107,12 @@ def parse_config(
             "site.time_zone", f"'{time_zone}' is no time zone; write one like Europe/Berlin"
         )
     topology = replace(read_topology(root, reader), time_zone=time_zone)
+    currency = site.text("currency", "EUR", pattern=r"[A-Z]{3}")
     config = SiteConfig(
         site_id=site.text("id", "SITE"),
         name=site.text("name", "Site"),
         time_zone=time_zone,
-        currency=site.text("currency", "EUR", pattern=r"[A-Z]{3}"),
+        currency=currency,
         country=site.text("country", "DE", pattern=r"[A-Z]{2}"),
         evse_prefix=site.text("evse_prefix", "DE*ABC*E"),
         demo=site.flag("demo", default=False),
@@ -123,6 +126,7 @@ def parse_config(
         planning=read_planning(root.table("planning"), base_dir),
         limit_sources=read_limit_sources(root, topology, base_dir),
         inputs=read_inputs(root, topology),
+        till=read_till(root.table("till"), currency),
     )
     root.no_more()
     if config.ocpp.offline.before_asking:

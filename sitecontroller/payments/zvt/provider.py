@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from sitecontroller.config.till import CURRENCY_NUMBERS
 from sitecontroller.domain.errors import PaymentUnclear, PaymentUnreachable
 from sitecontroller.domain.money import Money
 from sitecontroller.domain.payment import (
@@ -30,11 +31,6 @@ from sitecontroller.payments.zvt.messages import StatusInformation
 from sitecontroller.ports import Clock
 from sitecontroller.ports.payments import DayEnd
 
-CURRENCIES = {
-    "EUR": 978, "CHF": 756, "GBP": 826, "PLN": 985, "CZK": 203, "DKK": 208, "SEK": 752, "NOK": 578,
-    "HUF": 348, "RON": 946, "USD": 840,
-}  # fmt: skip
-"""ISO 4217 numbers."""
 WATCH_EVERY_S = 60.0
 _REMEDY = "Look at the terminal: is it on, and is its network or cable plugged in?"
 _NOT_REVERSIBLE = (0xB5, 0x83)
@@ -79,9 +75,13 @@ class CardTerminal:
         changed: Callable[[TerminalState], None] = lambda _state: None,
     ) -> None:
         self._client = TerminalClient(
-            address, password, CURRENCIES[currency], times=times, told=told
+            address, password, CURRENCY_NUMBERS[currency], times=times, told=told
         )
-        self._password, self._currency, self._number = password, currency, CURRENCIES[currency]
+        self._password, self._currency, self._number = (
+            password,
+            currency,
+            CURRENCY_NUMBERS[currency],
+        )
         self._notebook, self._clock = notebook, clock
         self._contract = contract or TerminalContract()
         self._changed = changed
@@ -211,10 +211,14 @@ class CardTerminal:
         return await self._client.abort()
 
     async def watch(self) -> None:
-        """Enquire the terminal's state again and again, for a task of its own; never returns."""
-        while True:
-            await self.look()
-            await asyncio.sleep(WATCH_EVERY_S)
+        """Enquire the terminal's state again and again, for a task of its own; closes the line
+        when it is cancelled."""
+        try:
+            while True:
+                await self.look()
+                await asyncio.sleep(WATCH_EVERY_S)
+        finally:
+            self._client.close()
 
     async def look(self) -> TerminalState:
         """Enquire the terminal's state once, unless it is at work."""
