@@ -85,6 +85,7 @@ async def _play(site: Path, description: SiteDescription, seed: int | None) -> N
             loop.add_signal_handler(number, stop.set)
     virtual = VirtualSite(description, SystemClock(), seed)
     await virtual.start_meter()  # before the controller looks for it
+    await virtual.start_terminal()
     log.info("virtual site: meter at 127.0.0.1:%s, waiting for the controller", virtual.meter_port)
     url = await _wait_for_controller(site, description, stop)
     if stop.is_set():

@@ -20,10 +20,10 @@ from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.tariff import PriceComponent, Tariff, TariffDimension
 from sitecontroller.simulation.description import Box, SiteDescription, write_description
 from sitecontroller.simulation.plant import BuildingLoadDescription
-from sitecontroller.simulation.templates import DEMO_HEAD, EMPTY_SITE, STATION
+from sitecontroller.simulation.templates import DEMO_HEAD, EMPTY_SITE, STATION, TILL
 
 CONFIG_NAME = "site.toml"
-OCPP_PORT, API_PORT, METER_PORT = 9000, 8080, 5020
+OCPP_PORT, API_PORT, METER_PORT, TERMINAL_PORT = 9000, 8080, 5020, 20007
 PORTS_TRIED_MAX = 100
 SEED = 1
 METER_ID = "grid"
@@ -92,13 +92,16 @@ def make_demo_site(
     """Write the demo site into `directory`, which is made if need be.
 
     0 lets the controller choose its OCPP or API port. The meter's port must be known to both
-    sides: without one the first free port from 5020 on is taken. ConfigurationError when there is
+    sides: without one the first free port from 5020 on is taken, and one for a card terminal from
+    20007 on; with one there is no terminal. ConfigurationError when there is
     a site.toml already.
     """
     path = _new_config(directory)
+    terminal_port = None
     if meter_port is None:
-        meter_port = free_port(METER_PORT)
-    path.write_text(_demo_toml(ocpp_port, api_port, meter_port), encoding="utf-8")
+        meter_port, terminal_port = free_port(METER_PORT), free_port(TERMINAL_PORT)
+    text = _demo_toml(ocpp_port, api_port, meter_port, terminal_port)
+    path.write_text(text, encoding="utf-8")
     topology = load_config(path).topology
     passwords = {station_id: secrets.token_hex(16) for station_id in topology.stations}
     tokens = _tokens()
@@ -113,6 +116,7 @@ def make_demo_site(
         meter_id=METER_ID,
         meter_port=meter_port,
         seed=SEED,
+        terminal_port=terminal_port,
     )
     written = write_description(directory, description)
     return DemoSite(path, written, description, passwords, tokens, _tariff())
@@ -155,13 +159,14 @@ def _new_config(directory: Path) -> Path:
     return path
 
 
-def _demo_toml(ocpp_port: int, api_port: int, meter_port: int) -> str:
+def _demo_toml(ocpp_port: int, api_port: int, meter_port: int, terminal_port: int | None) -> str:
     head = DEMO_HEAD.format(
         ocpp_port=ocpp_port,
         api_port=api_port,
         meter_port=meter_port,
         meter_id=METER_ID,
         worst_base_a=WORST_BASE_A,
+        till="" if terminal_port is None else TILL.format(terminal_port=terminal_port),
     )
     stations = (
         STATION.format(

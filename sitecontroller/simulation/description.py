@@ -38,6 +38,7 @@ class SiteDescription:
     """The whole virtual site. `state_dir` is the controller's, relative to the file's folder.
 
     The meter measures its circuit of the topology; `meter_port` is where it serves, 0 for any.
+    A card terminal serves at `terminal_port`; None: there is none.
     `cards` are used by the drivers, one for each EVSE in the order of the topology.
     """
 
@@ -49,6 +50,7 @@ class SiteDescription:
     meter_port: int
     state_dir: str = "state"
     seed: int = 1
+    terminal_port: int | None = None
 
     def stations(self) -> tuple[StationDescription, ...]:
         """Every box with its wiring."""

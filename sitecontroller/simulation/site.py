@@ -14,12 +14,14 @@ from sitecontroller.simulation.description import SiteDescription
 from sitecontroller.simulation.meter import VirtualMeter
 from sitecontroller.simulation.plant import Plant
 from sitecontroller.simulation.station import SimulatedStation
+from sitecontroller.simulation.terminal import SimulatedTerminal
 from sitecontroller.simulation.traffic import Traffic
 
 STEP_S = 0.5
 STEPS_PER_SECOND = round(1 / STEP_S)
 BEHIND_S_MAX = 5.0
 """A machine that slept longer doesn't catch up: the cars slept too."""
+CARD_PRESENTED_AFTER_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class VirtualSite:
             unit_id=meter.unit_id,
         )
         self.meter_port: int | None = None
+        self.terminal: SimulatedTerminal | None = None
         self.watchers: list[Callable[[], None]] = []
         self._traffic = Traffic(self.stations, description.cards, seed) if drivers else None
         self._clock = clock
@@ -71,6 +74,13 @@ class VirtualSite:
         self.meter_port = await self.meter.start(self.description.meter_port)
         return self.meter_port
 
+    async def start_terminal(self) -> None:
+        """Serve the card terminal, if the site has one. Every payment meets a good card."""
+        port = self.description.terminal_port
+        if port is not None and self.terminal is None:
+            self.terminal = SimulatedTerminal(pause_s=CARD_PRESENTED_AFTER_S)
+            await self.terminal.listen(port)
+
     async def run(self, url: str | Callable[[], str]) -> None:
         """Live until `stop` or cancellation. `url` is the OCPP endpoint without a station's id.
 
@@ -81,6 +91,7 @@ class VirtualSite:
         self._stopped.clear()
         if self.meter_port is None:
             await self.start_meter()
+        await self.start_terminal()
         parts = [
             asyncio.create_task(self._run_plant(), name="plant"),
             asyncio.create_task(self._stopping.wait(), name="stop of the virtual site"),
@@ -99,16 +110,21 @@ class VirtualSite:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
-            await self.meter.stop()
-            self.meter_port = None
+            await self._stop_devices()
             self._stopped.set()
 
     async def stop(self) -> None:
         """End the run; returns when everything is down."""
         self._stopping.set()
         await self._stopped.wait()
+        await self._stop_devices()
+
+    async def _stop_devices(self) -> None:
         await self.meter.stop()
         self.meter_port = None
+        terminal, self.terminal = self.terminal, None
+        if terminal is not None:
+            await terminal.stop()
 
     async def _run_plant(self) -> None:
         began_s, steps = self._clock.monotonic_s(), 0

@@ -1,5 +1,11 @@
 """The texts of new site.toml files, written for the person with the screwdriver."""
 
+TILL = """
+[till.terminal]            # a card terminal that speaks ZVT: docs/card-terminal.md
+url = "tcp://127.0.0.1:{terminal_port}"
+preauthorize = ["visa", "mastercard"]
+"""
+
 DEMO_HEAD = """\
 # A demo site: twelve simulated stations, one simulated meter. Nothing here is wired to anything.
 # Every key is explained in docs/configuration.md. Currents are amperes per phase.
@@ -23,7 +29,7 @@ port = {api_port}
 
 [planning]                 # cars that say when they leave charge when it costs least: try
 enabled = true             #   sitecontroller plan
-
+{till}
 # ---------------------------------------------------------------- meters
 # model: a file of sitecontroller/modbus/models
 # url:   tcp://HOST:PORT, rtutcp://HOST:PORT or serial:///dev/ttyUSB0

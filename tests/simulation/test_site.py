@@ -16,10 +16,12 @@ import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from sitecontroller.clock import SystemClock
 from sitecontroller.config import load_config
 from sitecontroller.domain.errors import ConfigurationError
 from sitecontroller.domain.station import OcppVersion
 from sitecontroller.domain.topology import PHASES, Supply
+from sitecontroller.payments.zvt.line import TerminalAddress, connect
 from sitecontroller.simulation.__main__ import controller_url, keep_passwords
 from sitecontroller.simulation.demo import DemoSite, init_site, make_demo_site
 from sitecontroller.simulation.description import read_description
@@ -145,6 +147,21 @@ def test_a_site_is_never_overwritten(demo: DemoSite) -> None:
         make_demo_site(demo.config_path.parent)
     with pytest.raises(ConfigurationError, match="there already"):
         init_site(demo.config_path.parent)
+
+
+def test_the_demo_has_a_card_terminal_where_its_file_says(run: Run, tmp_path: Path) -> None:
+    made = make_demo_site(tmp_path / "demo", ocpp_port=0, api_port=0)
+    terminal = load_config(made.config_path).till.terminal
+    assert terminal is not None
+
+    async def main() -> None:
+        site = VirtualSite(made.description, SystemClock(), drivers=False)
+        await site.start_terminal()
+        line = await connect(TerminalAddress.parse(terminal.url))
+        line.close()
+        await site.stop()
+
+    run(main())
 
 
 def test_a_new_sites_file_is_valid_as_it_stands(tmp_path: Path) -> None:
