@@ -201,6 +201,11 @@ class Controller:
         """A new version, valid from now on; running sessions keep theirs."""
         return await self._tariffs.set(terms)
 
+    @property
+    def tariff_office(self) -> TariffService:
+        """Tariffs with their versions, and which sessions are under which."""
+        return self._tariffs
+
     async def put_token(self, token: TokenRecord) -> None:
         """Add or replace a card."""
         await self._store.commit(lambda tx: tx.put_token(token))

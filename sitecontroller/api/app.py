@@ -16,6 +16,7 @@ from sitecontroller.api import (
     routes_records,
     routes_site,
     routes_table,
+    routes_tariffs,
 )
 from sitecontroller.api.auth import LOOPBACK_HOSTS, Gate
 from sitecontroller.api.live import LiveFeed
@@ -100,6 +101,7 @@ def routes() -> ApiApp:
     for part in (
         routes_site,
         routes_records,
+        routes_tariffs,
         routes_commands,
         routes_files,
         routes_table,

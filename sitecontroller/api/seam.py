@@ -5,6 +5,7 @@ return at once, one at a time; pages come from the database and are awaited.
 """
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
@@ -15,8 +16,11 @@ from sitecontroller.domain.commands import Command, CommandResult
 from sitecontroller.domain.events import Event
 from sitecontroller.domain.files import LogJob
 from sitecontroller.domain.firmware import FirmwareImage, ImageTerms
+from sitecontroller.domain.ocpi.reader import OcpiVersion
+from sitecontroller.domain.ocpi.writer import Export
 from sitecontroller.domain.queries import Query
 from sitecontroller.domain.tariff import Tariff, TariffTerms
+from sitecontroller.domain.tariff_choice import TariffChoices, TariffVersion, TariffVersions
 from sitecontroller.domain.views import (
     AlarmView,
     CircuitView,
@@ -67,6 +71,8 @@ class SiteController(Protocol):
         """Raises NotFound while there is none."""
 
     async def add_tariff(self, terms: TariffTerms) -> Tariff: ...
+    @property
+    def tariff_office(self) -> "TariffOffice": ...
     async def put_token(self, token: TokenRecord) -> None: ...
     async def delete_token(self, id_token: str) -> None: ...
     async def add_firmware(
@@ -76,6 +82,23 @@ class SiteController(Protocol):
     async def log_file(self, key: str) -> tuple[LogJob, AsyncIterator[bytes]]: ...
     def phase_history(self) -> tuple[PhaseSample, ...]: ...
     def request_shutdown(self) -> None: ...
+
+
+class TariffOffice(Protocol):
+    """Tariffs with their versions, and which sessions are under which."""
+
+    async def versions(self, tariff_id: str | None = None) -> TariffVersions: ...
+    async def add(
+        self,
+        tariff_id: str,
+        ocpi: Any,
+        ocpi_version: OcpiVersion | None,
+        valid_from: datetime | None,
+    ) -> TariffVersion: ...
+    async def export(self, tariff_id: str, version: int | None, ocpi: OcpiVersion) -> Export: ...
+    async def price(self, tariff_id: str, version: int | None, session: Any) -> dict[str, Any]: ...
+    async def choices(self) -> TariffChoices: ...
+    async def choose(self, choices: TariffChoices) -> TariffChoices: ...
 
 
 async def _of_this_app(connection: HTTPConnection) -> SiteController:

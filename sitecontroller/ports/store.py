@@ -157,8 +157,11 @@ class UnitOfWork(Protocol):
     def active_count(self, id_token: str) -> int:
         """Open transactions on this token, anywhere on the site."""
 
-    def tariff_at(self, at: datetime) -> Tariff | None:
-        """The version in force."""
+    def tariff_at(self, at: datetime, tariff_id: str | None = None) -> Tariff | None:
+        """The version that became valid last; `tariff_id` None: of any tariff."""
+
+    def tariffs(self) -> Sequence[Tariff]:
+        """All versions of all, the last to become valid first."""
 
     def add_tariff(self, tariff: Tariff) -> None: ...
 

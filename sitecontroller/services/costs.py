@@ -42,7 +42,8 @@ from sitecontroller.domain.ids import fold
 from sitecontroller.domain.money import Money, minor_digits
 from sitecontroller.domain.queries import Query
 from sitecontroller.domain.station import ChargingState, OcppVersion
-from sitecontroller.domain.tariff import Tariff
+from sitecontroller.domain.tariff import SITE_TARIFF_ID, Tariff
+from sitecontroller.domain.tariff_choice import in_force
 from sitecontroller.domain.topology import EvseKey
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.domain.views import Page
@@ -409,7 +410,7 @@ def _key(settlement: Settlement) -> str:
 
 
 def _tariff_at(tx: UnitOfWork, at: Any) -> Tariff | None:
-    return tx.tariff_at(at)
+    return in_force(tx.tariff_at(at, SITE_TARIFF_ID), at)
 
 
 def _receipt(tx: UnitOfWork, key: str) -> str | None:

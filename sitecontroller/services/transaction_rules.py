@@ -30,6 +30,7 @@ from sitecontroller.services.authorization import authorize_at, in_group, may_st
 from sitecontroller.services.emergency_rows import unless_stopped
 from sitecontroller.services.reservation_rows import unless_reserved, use_reservation
 from sitecontroller.services.session_facts import note_mark, note_state
+from sitecontroller.services.tariff_choice import tariff_of_session
 from sitecontroller.services.transaction_figures import (
     SEQ_NO_MISSING_MAX,
     brings_more,
@@ -133,6 +134,7 @@ def record_update(tx: UnitOfWork, report: TransactionUpdated, topology: Topology
         )
     if authorization is not None and _takes_over(known, report, authorization):
         updated = _with_token(updated, report.id_token, authorization)
+        updated = _under_tariff_of_group(tx, updated)
         use_reservation(tx, updated, report.reservation_id)
     if not known.active:
         updated = _settled(tx, updated, topology)
@@ -190,7 +192,8 @@ def _start_again(
     if Flag.NO_START not in known.flags:
         same = Authorization(known.authorization_status, None, known.parent_id_token)
         return Outcome(known, same, repeated=True)
-    tariff = _tariff(tx, report)
+    same = Authorization(known.authorization_status, None, known.parent_id_token)
+    tariff = _tariff(tx, report, same)
     unpriced = {Flag.UNPRICED} if tariff is None else set()
     completed = dataclasses.replace(
         known,
@@ -258,9 +261,12 @@ def _judged_at(report: TransactionReport) -> datetime:
     return min(report.time.at, report.received_at) if report.offline else report.received_at
 
 
-def _tariff(tx: UnitOfWork, report: TransactionStarted) -> Tariff | None:
+def _tariff(
+    tx: UnitOfWork, report: TransactionStarted, authorization: Authorization
+) -> Tariff | None:
     """The one in force at the start; none of the future's, however far ahead a clock is."""
-    return tx.tariff_at(min(report.time.at, report.received_at))
+    at = min(report.time.at, report.received_at)
+    return tariff_of_session(tx, report.station_id, authorization.parent_id_token, at)
 
 
 def _new_transaction(
@@ -273,7 +279,7 @@ def _new_transaction(
         flags.add(Flag.OFFLINE)
     if report.time.quality is TimeQuality.RECEIVED or _in_future(report.time, report.received_at):
         flags.add(Flag.CLOCK_DOUBTFUL)
-    tariff = _tariff(tx, report)
+    tariff = _tariff(tx, report, authorization)
     if tariff is None:
         flags.add(Flag.UNPRICED)
     return Transaction(
@@ -447,6 +453,16 @@ def _with_token(
         parent_id_token=authorization.parent_id_token,
         flags=flags if authorization.accepted else flags | {Flag.REFUSED_TOKEN},
     )
+
+
+def _under_tariff_of_group(tx: UnitOfWork, transaction: Transaction) -> Transaction:
+    """Who plugs first and shows the card then is under the tariff of the card's group."""
+    group = transaction.parent_id_token
+    if group is None or transaction.tariff is None:
+        return transaction
+    at = min(transaction.started_at, transaction.start_received_at)
+    tariff = tariff_of_session(tx, transaction.station_id, group, at)
+    return transaction if tariff is None else dataclasses.replace(transaction, tariff=tariff)
 
 
 def _start_register(report: TransactionStarted) -> float | None:

@@ -41,6 +41,9 @@ _TOKEN_FIELDS = tuple(field.name for field in fields(TokenRecord))
 _STATION_FIELDS = tuple(field.name for field in fields(StationRecord))
 _ALARM_FIELDS = tuple(field.name for field in fields(Alarm))
 
+TARIFFS_READ_MAX = 10_000
+"""Versions of all tariffs together: one a day for 27 years."""
+
 _WRITTEN_WITH_SEPARATORS = (IdTokenType.E_MAID, IdTokenType.MAC_ADDRESS)
 _STARTED_AT = transaction.c.started_at
 
@@ -83,6 +86,20 @@ _TARIFF_AT = Statement(
     .where(tariff.c.valid_from <= parameter("at", tariff.c.valid_from))
     .order_by(tariff.c.valid_from.desc(), tariff.c.version.desc(), tariff.c.tariff_id)
     .limit(parameter("limit"))
+)
+_ITS_VERSION_AT = Statement(
+    select(tariff.c.body)
+    .where(
+        tariff.c.tariff_id == parameter("tariff_id"),
+        tariff.c.valid_from <= parameter("at", tariff.c.valid_from),
+    )
+    .order_by(tariff.c.valid_from.desc(), tariff.c.version.desc())
+    .limit(1)
+)
+_TARIFFS = Statement(
+    select(tariff.c.body)
+    .order_by(tariff.c.valid_from.desc(), tariff.c.version.desc(), tariff.c.tariff_id)
+    .limit(TARIFFS_READ_MAX)
 )
 _PUT_STATION = upsert_row(station, "station_id_folded")
 _STATION = Statement(select(station).where(station.c.station_id_folded == parameter("folded")))
@@ -150,13 +167,20 @@ class SiteRows:
         rows = _WHITELISTED.all(self.connection, {"at": at, "limit": limit})
         return [_token(row) for row in rows]
 
-    def tariff_at(self, at: datetime) -> Tariff | None:
-        """The version in force: the one that became valid last."""
-        row = _TARIFF_AT.one(self.connection, {"at": at, "limit": 1})
+    def tariff_at(self, at: datetime, tariff_id: str | None = None) -> Tariff | None:
+        """The version that became valid last; `tariff_id` None: of any tariff."""
+        if tariff_id is None:
+            row = _TARIFF_AT.one(self.connection, {"at": at, "limit": 1})
+        else:
+            row = _ITS_VERSION_AT.one(self.connection, {"at": at, "tariff_id": tariff_id})
         if row is None:
             return None
         found: Tariff = row["body"]
         return found
+
+    def tariffs(self) -> Sequence[Tariff]:
+        """All versions of all, the last to become valid first."""
+        return [row["body"] for row in _TARIFFS.all(self.connection)]
 
     def add_tariff(self, tariff: Tariff) -> None:
         """Raises Conflict when that version exists: a tariff is never edited."""

@@ -39,7 +39,7 @@ HEARD_AT = BEGAN_AT + timedelta(hours=3)
 CARD, OTHER, BLOCKED = IdToken("CARD0001"), IdToken("CARD0002"), IdToken("BLOCKED1")
 NOWHERE = Topology({}, {}, {})
 TARIFF = Tariff(
-    "t", 1, "Standard", "EUR",
+    "standard", 1, "Standard", "EUR",
     (
         PriceComponent(TariffDimension.ENERGY, Decimal("0.49"), Decimal(19)),
         PriceComponent(TariffDimension.FLAT, Decimal("0.50"), Decimal(19)),

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sitecontroller.cli.price import usage_from_json
 from sitecontroller.domain.ocpi.cost import cost_json
 from sitecontroller.domain.ocpi.reader import tariff_from_ocpi
+from sitecontroller.domain.ocpi.session import usage_from_json
 
 BERLIN = "Europe/Berlin"
 Json = dict[str, Any]

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from sitecontroller.cli.price import usage_from_json
 from sitecontroller.domain.errors import InvalidInput
 from sitecontroller.domain.ocpi.reader import tariff_from_ocpi
+from sitecontroller.domain.ocpi.session import usage_from_json
 from sitecontroller.domain.rating import Price, rate
 from sitecontroller.domain.tariff import PausedTime
 from tests.unit.tariffs.cases import Json, at, cost, element, exact, part, session, tariff, volumes

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from sitecontroller.cli.price import usage_from_json
 from sitecontroller.domain.ocpi.reader import tariff_from_ocpi
+from sitecontroller.domain.ocpi.session import usage_from_json
 from sitecontroller.domain.rating import Price, rate
 from tests.unit.tariffs.cases import Json, at, cost, element, exact, paid, part, session, tariff
 
