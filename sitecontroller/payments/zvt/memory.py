@@ -98,8 +98,9 @@ class Memory:
                     started_at=datetime.fromisoformat(pending["started_at"]),
                     of_trace=pending["of_trace"],
                 )
-            return cls(datetime.fromisoformat(known["known_since"]), pending, known["settled"])
-        except (ValueError, KeyError, TypeError, IndexError):
+            settled = {key: answer for key, answer in known["settled"].items() if answer["state"]}
+            return cls(datetime.fromisoformat(known["known_since"]), pending, settled)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
             return cls(now)
 
 
@@ -133,3 +134,9 @@ class NotebookFile:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._path)
+        if os.name == "posix":  # else a power cut may bring the old file back
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)

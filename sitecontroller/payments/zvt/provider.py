@@ -190,9 +190,7 @@ class CardTerminal:
                 self._lost(str(error))
                 if not error.sent:
                     raise PaymentUnreachable(str(error), remedy=_REMEDY) from None
-                outcome, status = Outcome(), await self._last_transaction()
-                if before is not None and status is not None and status.place == before.place:
-                    status = None
+                outcome, status = Outcome(), await self._new_last(before)
         code = outcome.refusal if outcome.refusal is not None else outcome.aborted
         if code is not None:
             raise PaymentUnclear(
@@ -313,6 +311,15 @@ class CardTerminal:
         if stopped is not None and words.is_busy(stopped):
             raise PaymentUnreachable("the terminal is busy", remedy="Wait for it, or cancel there")
         return None if stopped is not None else outcome.status
+
+    async def _new_last(self, before: StatusInformation | None) -> StatusInformation | None:
+        """The terminal's last transaction, where it is another than `before`."""
+        try:
+            last = await self._last_transaction()
+        except PaymentUnreachable:
+            return None
+        same = before is not None and last is not None and last.place == before.place
+        return None if same else last
 
     async def _terminal_status(self) -> int:
         enquiry = messages.status_enquiry(self._password)

@@ -1,5 +1,5 @@
 """Whatever goes wrong at whichever step: after an inquiry the terminal's books are ours, and
-nothing was asked for twice. Over a real socket."""
+nothing was asked for twice. Over a real socket and a serial line of the kernel's."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -84,30 +84,32 @@ STEPS: list[tuple[Begin, PaymentState, set[PaymentState]]] = [
 
 
 MONEY = {0x0601, 0x0622, 0x0623, 0x0624, 0x0625, 0x0630, 0x0631}
-CASES = [(*step, fault, False) for step in STEPS for fault in Fault] + [
-    (*step, fault, True) for step in (STEPS[0], STEPS[2]) for fault in Fault
-]
+CASES = (
+    [(*step, fault, "") for step in STEPS for fault in Fault]
+    + [(*step, fault, "killed") for step in (STEPS[0], STEPS[2]) for fault in Fault]
+    + [(*STEPS[0], fault, "serial") for fault in Fault]
+)
 
 
 def name_of(case: tuple[Any, ...]) -> str:
-    begin, _, _, fault, killed = case
-    return f"{begin.__name__}-{fault.name.lower()}" + ("-and-the-till-is-killed" if killed else "")
+    begin, _, _, fault, how = case
+    return "-".join(filter(None, (begin.__name__, fault.name.lower(), how)))
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_after_an_inquiry_the_terminals_books_are_ours(
-    case: tuple[Begin, PaymentState, set[PaymentState], Fault, bool],
+    case: tuple[Begin, PaymentState, set[PaymentState], Fault, str],
     tmp_path: Path,
     run: Callable[..., Any],
 ) -> None:
-    begin, done, undone, fault, killed = case
+    begin, done, undone, fault, how = case
 
     async def story() -> None:
-        async with till_and_terminal(tmp_path) as (till, terminal):
+        async with till_and_terminal(tmp_path, serial=how == "serial") as (till, terminal):
             await till.take("1.00")  # a terminal that never did anything can't tell its last
             terminal.fail_next(fault)
             payment = await begin(till, terminal)
-            if killed:
+            if how == "killed":
                 till.restart()
             payment = await till.clear_up(payment)
             assert payment.state in ({done} if fault in DONE else undone)
