@@ -79,6 +79,9 @@ class Price:
     exact_net: Decimal | None = None
     exact_gross: Decimal | None = None
     notes: tuple[str, ...] = ()
+    paused_hours: Decimal = Decimal(0)
+    """Time that costs nothing as the site held the car back, and why it did."""
+    paused_reasons: tuple[str, ...] = ()
 
 
 def rate(tariff: Tariff, usage: Usage | Decimal, *, ended: bool = True) -> Price:

@@ -20,13 +20,25 @@ from sitecontroller.domain.transaction import Transaction, TransactionFlag
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """`volume` × `unit_price`; `amount` is rounded, with VAT where the tariff's prices have it."""
+    """`volume` × `unit_price`; `amount` is rounded, with VAT where the tariff's prices have it.
+
+    `step_surplus` is the part of the volume that only a step of the price added.
+    """
 
     dimension: BillDimension
     volume: Decimal
     unit_price: Decimal
     vat_percent: Decimal | None
     amount: Money
+    step_surplus: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PausedNotice:
+    """Time for which the driver pays nothing, as the site held the car back, and why it did."""
+
+    hours: Decimal
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,8 @@ class ReceiptDocument:
     """None: nothing was signed in this session."""
     paid: PaidNotice | None = None
     """None: it was issued before it was paid."""
+    paused: PausedNotice | None = None
+    """None: the site never held the car back, or the tariff doesn't price time."""
     cancels: str | None = None
     """Of a counter-receipt: the number of the receipt that it takes back, or a part of it."""
 
@@ -131,6 +145,9 @@ def receipt_document(
         total=price.total,
         flags=tuple(sorted(transaction.flags)),
         signed=signed,
+        paused=PausedNotice(price.paused_hours, price.paused_reasons)
+        if price.paused_hours
+        else None,
     )
 
 
@@ -158,6 +175,7 @@ def counter_receipt(original: ReceiptDocument, refunded: Money, before: Money) -
         total_net=sum((line.net for line in vat_lines), nothing),
         total=nothing - refunded,
         paid=None,
+        paused=None,
     )
 
 
@@ -194,7 +212,14 @@ def _lines(price: Price, *, tax_included: bool) -> tuple[ReceiptLine, ...]:
         shares = _shares([line for _, line in of_rate], total)
         amounts.update(zip((place for place, _ in of_rate), shares, strict=True))
     return tuple(
-        ReceiptLine(line.dimension, line.volume, line.unit_price, line.vat_percent, amounts[place])
+        ReceiptLine(
+            line.dimension,
+            line.volume,
+            line.unit_price,
+            line.vat_percent,
+            amounts[place],
+            line.step_surplus,
+        )
         for place, line in enumerate(price.lines)
     )
 

@@ -6,6 +6,7 @@ Decides what is said and in which order; how it looks is the printer's affair.
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sitecontroller.domain.money import Money
 from sitecontroller.domain.rating import BillDimension
 from sitecontroller.domain.receipt import ReceiptDocument, ReceiptLine
 from sitecontroller.printing.texts import Texts
@@ -75,6 +76,7 @@ def receipt_blocks(receipt: ReceiptDocument, words: Texts, *, copy: bool) -> tup
         *_session(receipt, words),
         Rule(),
         *(block for line in receipt.lines for block in _line(line, words)),
+        *_paused(receipt, words),
         Sentence(words["prices_with_vat" if receipt.tax_included else "prices_without_vat"]),
         Rule(),
         *_vat(receipt, words),
@@ -114,7 +116,24 @@ def _line(line: ReceiptLine, words: Texts) -> tuple[Block, ...]:
         return (amount,)
     unit = words.of("units", line.dimension)
     volume = words.number(line.volume, _WH_DIGITS, _WH_DIGITS * 2)
-    return (amount, Sentence(f"{volume} {unit} × {price}/{unit}"))
+    sold = Sentence(f"{volume} {unit} × {price}/{unit}")
+    if not line.step_surplus:
+        return (amount, sold)
+    surplus = words.number(line.step_surplus, _WH_DIGITS, _WH_DIGITS * 2)
+    return (amount, sold, Sentence(words["step"].format(volume=f"{surplus} {unit}")))
+
+
+def _paused(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
+    """Time that costs nothing as the site held the car back, and why it did."""
+    if receipt.paused is None:
+        return ()
+    hours = words.number(receipt.paused.hours, _WH_DIGITS, _WH_DIGITS)
+    why = "; ".join(receipt.paused.reasons)
+    nothing = Money(Decimal(0), receipt.total.currency)
+    return (
+        Pair(words["paused"], words.money(nothing)),
+        Sentence(f"{hours} {words.of('units', BillDimension.TIME)}" + (f": {why}" if why else "")),
+    )
 
 
 def _vat(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:

@@ -5,20 +5,30 @@ session, so that a restart loses nothing and a bill can be worked out again. Pla
 `tx`: no await, no clock.
 """
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sitecontroller.domain.metering import TimeQuality
-from sitecontroller.domain.pricing.plan import needs_times
-from sitecontroller.domain.rating import Price, rate
-from sitecontroller.domain.session_usage import SessionFacts, SessionMark, usage_of
+from sitecontroller.domain.pricing.plan import HOUR_US, needs_times
+from sitecontroller.domain.rating import Price, decimal_of, rate
+from sitecontroller.domain.session_usage import (
+    SessionFacts,
+    SessionMark,
+    paused_for,
+    reasons_of,
+    usage_of,
+)
 from sitecontroller.domain.station import ChargingState, StationTime
+from sitecontroller.domain.tariff import PausedTime
 from sitecontroller.domain.transaction import Transaction, energy_of
 from sitecontroller.domain.usage import Usage
 from sitecontroller.ports import Kept, UnitOfWork
 from sitecontroller.wire import from_json, to_json
 
 KIND = "session-marks"
+TOLD_FROM = timedelta(minutes=1)
+"""Shorter pauses stand on no receipt: each session may begin with some seconds of one."""
 MARKS_MAX = 2000
 """Of one session: a station that flickers for ever must not slow its own end down."""
 
@@ -93,4 +103,11 @@ def price_of_session(
     if not needs_times(tariff):
         return rate(tariff, energy_wh, ended=ended)
     usage = usage_of_session(tx, transaction, time_zone, until)
-    return None if usage is None else rate(tariff, usage, ended=ended)
+    assert usage is not None, "its energy is known"
+    price = rate(tariff, usage, ended=ended)
+    paused = paused_for(usage)
+    if paused < TOLD_FROM or tariff.paused is not PausedTime.FREE:
+        return price
+    reasons = reasons_of(marks_of(tx, transaction.key))
+    hours = decimal_of(paused // timedelta(microseconds=1), HOUR_US)
+    return replace(price, paused_hours=hours, paused_reasons=reasons)

@@ -208,3 +208,22 @@ def test_the_same_receipt_gives_the_same_file() -> None:
 def test_a_receipt_can_be_handed_to_another_process() -> None:
     document = receipt(charged(USUAL))
     assert pickle.loads(pickle.dumps((receipt_pdf, document))) == (receipt_pdf, document)
+
+
+def test_time_for_which_the_site_held_the_car_back_is_on_paper_with_its_reason() -> None:
+    transaction = charged(USUAL)
+    assert transaction.price is not None
+    price = replace(
+        transaction.price, paused_hours=Decimal("0.5"), paused_reasons=("Main fuse, L1",)
+    )
+    words = printed(receipt(replace(transaction, price=price)))
+    assert "Paused by the site, not charged" in words
+    assert "0.500 h: Main fuse, L1" in words
+    assert "Paused by the site" not in printed(receipt(transaction))
+
+
+def test_what_only_a_step_added_is_on_paper() -> None:
+    first, *others = USUAL.components
+    stepped = replace(USUAL, components=(replace(first, step_size=1_000_000), *others))
+    assert "by rounding up" in printed(receipt(charged(stepped)))
+    assert "by rounding up" not in printed(receipt(charged(USUAL)))

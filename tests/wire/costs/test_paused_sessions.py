@@ -27,6 +27,7 @@ from sitecontroller.domain.tariff import (
 from sitecontroller.domain.transaction import Transaction
 from sitecontroller.simulation.virtual_time import VirtualLoop, virtual_clock
 from tests.support import eventually
+from tests.unit.money.test_receipt import text_of
 from tests.wire.costs.test_costs import enabled, shows, told
 from tests.wire.limits.box import Box, now
 from tests.wire.site import TestSite, boot16, boot201, running_site, status16
@@ -148,6 +149,9 @@ def test_a_station_that_says_suspended_ev_during_our_pause_pays_for_no_minute_of
         row = await site.row()
         assert hours(row, BillDimension.TIME) == pytest.approx(1, abs=0.04)
         assert hours(row, BillDimension.PARKING_TIME) == 0
+        printed = text_of(await site.site.controller.receipt_pdf(row.key))
+        assert "Paused by the site, not charged" in printed
+        assert "paused by" in printed, "the reason"
 
     scene(version, play)
 
