@@ -183,6 +183,10 @@ class Controller:
         """The receipt of an ended transaction; a second call makes a marked copy."""
         return await self._billing.receipt_pdf(transaction_key, language)
 
+    async def numbered_receipt_pdf(self, number: str, language: str = "en") -> bytes:
+        """A receipt or counter-receipt by its number. Raises NotFound."""
+        return await self._billing.numbered_pdf(number, language)
+
     async def signed_xml(self, transaction_key: str) -> bytes:
         """A session's signed readings as the transparency software reads them. Raises NotFound."""
         assert self._signed_xml is not None

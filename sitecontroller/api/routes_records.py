@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from sitecontroller.api.encoding import json_response, page_response
 from sitecontroller.api.schemas import (
@@ -67,6 +67,28 @@ async def receipt(
     # The key found a transaction, so it is a ULID and can't break the header.
     headers = {"Content-Disposition": f'inline; filename="receipt-{key}.pdf"'}
     return Response(pdf, media_type="application/pdf", headers=headers)
+
+
+@router.get(
+    "/receipts/{number}",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}, "description": "The receipt"}},
+    tags=["transactions"],
+)
+async def numbered_receipt(
+    controller: Site,
+    number: Annotated[
+        str,
+        Path(max_length=100, description="As on the receipt, or as the answer of a refund has it"),
+    ],
+    language: Annotated[
+        str, Query(pattern=r"^[a-z]{2}$", description="Of the receipt; empty: the site's")
+    ] = "en",
+) -> Response:
+    """A receipt (as a copy) or a counter-receipt as PDF."""
+    return Response(
+        await controller.numbered_receipt_pdf(number, language), media_type="application/pdf"
+    )
 
 
 @router.get(

@@ -63,6 +63,9 @@ class SiteController(Protocol):
         """Old ones too."""
 
     async def receipt_pdf(self, transaction_key: str, language: str) -> bytes: ...
+    async def numbered_receipt_pdf(self, number: str, language: str) -> bytes:
+        """Raises NotFound."""
+
     async def signed_xml(self, transaction_key: str) -> bytes:
         """Raises NotFound."""
 

@@ -67,10 +67,12 @@ Block = Heading | Sentence | Item | Pair | Row | Rule
 
 def receipt_blocks(receipt: ReceiptDocument, words: Texts, *, copy: bool) -> tuple[Block, ...]:
     """The whole receipt from top to bottom."""
+    title = words["title"] if receipt.cancels is None else words["counter_title"]
     return (
         Heading(receipt.seller),
-        Heading(f"{words['title']} – {words['copy']}" if copy else words["title"]),
+        Heading(f"{title} – {words['copy']}" if copy else title),
         Pair(words["number"], receipt.number),
+        *(() if receipt.cancels is None else (Pair(words["cancels"], receipt.cancels),)),
         Pair(words["issued"], words.instant(receipt.issued_at, receipt.time_zone)),
         Rule(),
         *_session(receipt, words),
@@ -83,6 +85,7 @@ def receipt_blocks(receipt: ReceiptDocument, words: Texts, *, copy: bool) -> tup
         Rule(),
         Pair(words["total_net"], words.money(receipt.total_net)),
         Pair(words["total"], words.money(receipt.total), bold=True),
+        *_paid(receipt, words),
         *_signed(receipt, words),
         *_remarks(receipt, words),
         Rule(),
@@ -150,6 +153,22 @@ def _vat(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
         for line in receipt.vat_lines
     )
     return (header, *rows)
+
+
+def _paid(receipt: ReceiptDocument, words: Texts) -> tuple[Block, ...]:
+    """By whom the money was taken, and of cash what came back."""
+    paid = receipt.paid
+    if paid is None:
+        return ()
+    known = words.words["providers"]
+    amounts = ((words["given"], paid.given), (words["change"], paid.change))
+    return (
+        Pair(
+            words["paid"].format(provider=known.get(paid.provider, paid.provider)),
+            words.money(paid.amount),
+        ),
+        *(Pair(name, words.money(amount)) for name, amount in amounts if amount is not None),
+    )
 
 
 def _vat_rate(vat_percent: Decimal | None, words: Texts) -> str:

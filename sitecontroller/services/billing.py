@@ -67,6 +67,14 @@ class BillingService:
             await self._compare(transaction_key)
         return await self._workshop.run(self._render, document, language, is_copy)
 
+    async def numbered_pdf(self, number: str, language: str) -> bytes:
+        """A receipt by its number, marked as a copy, or a counter-receipt. Raises NotFound."""
+        receipt = await self._store.read(lambda tx: tx.receipt_numbered(number))
+        if receipt is None:
+            raise NotFound(f"no receipt '{number}'", remedy="A refund's answer names its own")
+        document = from_json(ReceiptDocument, receipt.body)
+        return await self._workshop.run(self._render, document, language, document.cancels is None)
+
     def _on_event(self, event: Event) -> None:
         if isinstance(event, TransactionChanged) and not event.transaction.active:
             key = event.transaction.key

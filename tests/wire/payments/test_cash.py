@@ -1,10 +1,12 @@
 """A session paid in cash over the API: shift, change, receipt, refund, count."""
 
+import io
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from pypdf import PdfReader
 
 from sitecontroller.api.app import build_api
 from tests.wire.site import boot16, instant, running_site
@@ -32,6 +34,12 @@ class Desk:
         answer = await self.client.get(f"/v1/{path}")
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    async def paper(self, number):
+        answer = await self.client.get(f"/v1/receipts/{number}")
+        assert answer.status_code == 200, answer.text
+        pages = PdfReader(io.BytesIO(answer.content)).pages
+        return "\n".join(page.extract_text() for page in pages)
 
     async def open_shift(self, opened_with="100.00"):
         opened = await self.post("shifts", by="Ann", opened_with=eur(opened_with))
@@ -89,6 +97,9 @@ def test_cash_comes_with_change_and_a_receipt(scene):
         assert answer["receipt_number"].endswith("-000001")
         paid = await desk.get(f"transactions/{desk.key}/payments")
         assert (paid["owed"], paid["receipt_number"]) == (eur("0.00"), answer["receipt_number"])
+        paper = await desk.paper(answer["receipt_number"])
+        for words in ("COPY", "Paid (cash)", "Given", "€10.00", "Change", "€3.00"):
+            assert words in paper
         listed = await desk.get("payments")
         assert [row["key"] for row in listed["items"]] == [answer["payment"]["key"]]
 
@@ -149,6 +160,9 @@ def test_a_refund_needs_a_second_person_and_has_a_counter_receipt(scene):
         part = await desk.post(path, amount=eur("2.50"), **two)
         assert part["answer"]["payment"]["state"] == "partially-refunded"
         assert part["answer"]["receipt_number"].endswith("-000002")
+        paper = await desk.paper(part["answer"]["receipt_number"])
+        assert "Counter-receipt" in paper
+        assert "€-2.50" in paper or "-€2.50" in paper or "−€2.50" in paper
         too_much = await desk.post(path, 422, amount=eur("4.51"), **two)
         assert "4.50 not refunded yet" in too_much["detail"]
         rest = await desk.post(path, **two)
