@@ -193,6 +193,9 @@ class FakeTransactions:
         )
         return StartOutcome(transaction, verdict)
 
+    async def state_reported(self, report: StatusReported) -> None:
+        """Of interest to prices alone."""
+
     async def updated(self, report: TransactionUpdated) -> Authorization | None:
         self.updates.append(report)
         return await self._decision(report.id_token)
