@@ -229,7 +229,7 @@ async def _face(
     )
     providers: list[PaymentProvider] = [CashDrawer(store, clock)]
     if config.till.terminal is not None:
-        card = card_terminal(config.till.terminal, config.state_dir, clock)
+        card = card_terminal(config.till.terminal, config.state_dir, clock, alarms)
         background.spawn(card.watch(), "card terminal", patient=True)
         providers.append(card)
     takers = {provider.name: provider for provider in providers}

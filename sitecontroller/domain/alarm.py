@@ -335,6 +335,19 @@ ALARMS: dict[str, AlarmDefinition] = {
             "payments",
         ),
         AlarmDefinition(
+            "terminal-unreachable", _H,
+            "The till doesn't reach the card terminal: {reason}",
+            "Look whether it is on and its cable or network is plugged in; take cash meanwhile",
+            "payments",
+        ),
+        AlarmDefinition(
+            "terminal-without-bank", _H,
+            "The card terminal doesn't reach its bank: {reason}",
+            "Check the terminal's own line, often the site's internet; take cash meanwhile. It is "
+            "over with the next card that the bank answers to",
+            "payments",
+        ),
+        AlarmDefinition(
             "certificates-unusable", _H,
             "Chargers can't connect by TLS: {reason}",
             "Set the PC's clock, or restore the folder state/pki from a backup",

@@ -31,7 +31,9 @@ from sitecontroller.payments.zvt.messages import StatusInformation
 from sitecontroller.ports import Clock
 from sitecontroller.ports.payments import DayEnd
 
-WATCH_EVERY_S = 60.0
+WATCH_EVERY_S, RETRY_EVERY_S = 60.0, 10.0
+_BANK_CODES = range(0x64)
+"""Results that the bank itself gave."""
 _REMEDY = "Look at the terminal: is it on, and is its network or cable plugged in?"
 _NOT_REVERSIBLE = (0xB5, 0x83)
 
@@ -212,9 +214,10 @@ class CardTerminal:
         """Enquire the terminal's state again and again, for a task of its own; closes the line
         when it is cancelled."""
         try:
+            await asyncio.sleep(RETRY_EVERY_S)  # both may have been switched on just now
             while True:
-                await self.look()
-                await asyncio.sleep(WATCH_EVERY_S)
+                state = await self.look()
+                await asyncio.sleep(WATCH_EVERY_S if state.reachable else RETRY_EVERY_S)
         finally:
             self._client.close()
 
@@ -387,8 +390,8 @@ class CardTerminal:
         if words.is_no_acquirer(code):
             self._tell(TerminalState(True, False, words.result_text(code)))
         elif outcome.status is not None:
-            known = True if answer.state is OperationState.APPROVED else self._state.acquirer
-            self._tell(TerminalState(True, known))
+            by_bank = outcome.status.result in _BANK_CODES
+            self._tell(TerminalState(True, True if by_bank else self._state.acquirer))
 
     def _lost(self, why: str) -> None:
         self._tell(replace(self._state, reachable=False, detail=why))
