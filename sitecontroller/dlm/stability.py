@@ -36,10 +36,11 @@ DRAWS_A = 1.0
 SLEEPS_AFTER_S = 60.0
 FIRST_SLEEPS_AFTER_S = 180.0
 KNOCK_EVERY_S = 900.0
+CLOSE_S = 20.0
+"""Between two readings: whoever is read more seldom would wait too long for the next."""
 REFUSES_AFTER_S = 90.0
-MORE_A = 2.0
 BEGINS_A_MAX = 10.0
-"""Some cars begin at 8 or 10 A only: a new one that takes nothing is offered so much, in steps."""
+"""Some cars begin at 8 or 10 A only: a new one that takes nothing of less is offered so much."""
 
 
 def raised_limit_a(
@@ -127,6 +128,7 @@ class Need:
     least_a: float = field(init=False)
     """The least worth offering: more than `minimum_a` while it is tried what it begins at."""
     _more_since_s: float = 0.0
+    _measured_s: float = float("-inf")
     _draws: deque[tuple[float, float]] = field(default_factory=deque)
     _under_since_s: float | None = None
     _riding_since_s: float | None = None
@@ -139,6 +141,7 @@ class Need:
 
     def observe(self, draw_a: float, limit_a: float, measured_s: float) -> None:
         """A reading and the limit it was taken under."""
+        before_s, self._measured_s = self._measured_s, measured_s
         if draw_a >= DRAWS_A:
             if not self._has_drawn:
                 self.need_a = None
@@ -150,7 +153,7 @@ class Need:
             self._draws.clear()
             return
         self._watch_nothing(draw_a, limit_a, measured_s)
-        if not self._has_drawn and self.need_a is None:
+        if not self._has_drawn and self.need_a is None and measured_s - before_s <= CLOSE_S:
             self.need_a = limit_a  # before it begins it is raised no further
         self._watch_riding(draw_a, measured_s)
         self._watch_under(draw_a, limit_a, measured_s)
@@ -181,12 +184,13 @@ class Need:
         nothing_s = measured_s - self._nothing_since_s
         if not self._has_drawn and limit_a < self.begins_a_max:
             if nothing_s >= REFUSES_AFTER_S:
-                self.least_a = min(self.begins_a_max, limit_a + MORE_A)
-                self.need_a = self.least_a
+                self.need_a = self.least_a = self.begins_a_max
                 self._more_since_s, self._nothing_since_s = measured_s, None
             return
-        is_new = not self._has_drawn and self.least_a == self.minimum_a
-        if nothing_s >= (FIRST_SLEEPS_AFTER_S if is_new else SLEEPS_AFTER_S):
+        after_s = SLEEPS_AFTER_S if self._has_drawn else FIRST_SLEEPS_AFTER_S
+        if self.least_a > self.minimum_a:
+            after_s = FIRST_SLEEPS_AFTER_S - REFUSES_AFTER_S
+        if nothing_s >= after_s:
             self.asleep, self._asleep_since_s = True, measured_s
             self.least_a = self.minimum_a
 

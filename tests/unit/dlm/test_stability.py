@@ -149,20 +149,18 @@ def test_a_missing_phase_is_not_an_idle_one() -> None:
 def test_a_new_car_that_takes_nothing_is_offered_more_before_it_sleeps() -> None:
     need = Need(6.0)
     observe(need, [(0, 6)] * 10)
-    assert need.least_a == 8
-    observe(need, [(0, 8)] * 10, 100)
     assert need.least_a == 10
-    observe(need, [(0, 10)] * 6, 200)
+    observe(need, [(0, 10)] * 9, 100)
     assert not need.asleep
-    observe(need, [(0, 10)], 260)
+    observe(need, [(0, 10)], 190)
     assert need.asleep
     assert need.least_a == 6
 
 
-def test_a_car_that_begins_at_eight_amperes_is_not_offered_less_again() -> None:
+def test_a_car_that_begins_at_eight_amperes_is_not_offered_six_again() -> None:
     need = Need(6.0)
-    observe(need, [(0, 6)] * 10 + [(7.5, 8)] * 3 + [(0, 0)] * 100 + [(0, 8)])
-    assert need.least_a == 8
+    observe(need, [(0, 6)] * 10 + [(9.5, 10)] * 3 + [(0, 0)] * 100 + [(0, 10)])
+    assert need.least_a == 10
     assert not need.asleep
 
 
@@ -176,7 +174,7 @@ def test_where_there_is_never_more_a_car_is_offered_its_minimum_again() -> None:
     need = Need(6.0)
     observe(need, [(0, 6)] * 10)
     need.knock(900)
-    assert need.least_a == 8
+    assert need.least_a == 10
     need.knock(1000)
     assert need.least_a == 6
 
