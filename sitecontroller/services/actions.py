@@ -37,6 +37,7 @@ from sitecontroller.services.desk import Desk, Handler, result_of
 from sitecontroller.services.device_readings import DeviceReadings
 from sitecontroller.services.effect import Effect
 from sitecontroller.services.onboarding import Onboarding
+from sitecontroller.services.tariff_choice import check_sellable
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +157,9 @@ class ActionService:
 
     async def _start(self, command: commands.StartTransaction, command_id: str) -> CommandResult:
         link = self._link(command.station_id)
-        await check_usable(self._store, command.id_token, self._clock.now())
+        now = self._clock.now()
+        await check_usable(self._store, command.id_token, now)
+        await check_sellable(self._store, command.station_id, command.id_token, now)
         await self._load.make_room(command.station_id, command.evse_id)
         self._remote_start_id += 1
         subject = f"{command.station_id}/{command.evse_id}"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from sitecontroller.domain.commands import (
 )
 from sitecontroller.domain.errors import CallTimeout
 from sitecontroller.domain.events import CommandFinished, Event, TransactionChanged
+from sitecontroller.domain.tariff import TariffTerms, tariff_of
 from sitecontroller.domain.transaction import Transaction, TransactionState
 from sitecontroller.ports import CallAnswer
 from sitecontroller.publisher import Publisher
@@ -108,6 +110,8 @@ def scene(run, tmp_path, monkeypatch):
         clock, publisher, background = HandClock(), Publisher(), Background()
         store = await Store.open(tmp_path / "site.db", clock)
         alarms = AlarmService(store, clock, publisher, background)
+        price = tariff_of(TariffTerms("Standard", Decimal("0.49")), "EUR", clock.now())
+        await store.commit(lambda tx: tx.add_tariff(price))
         link = EagerLink(publisher)
         told: list[Event] = []
         rejected: list[str] = []

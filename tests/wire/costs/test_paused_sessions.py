@@ -17,6 +17,7 @@ from sitecontroller.clock import SystemClock
 from sitecontroller.domain.commands import CommandState, PauseCharging, ResumeCharging
 from sitecontroller.domain.costs import ShowCost
 from sitecontroller.domain.rating import BillDimension
+from sitecontroller.domain.station import ChargingState
 from sitecontroller.domain.tariff import (
     PriceComponent,
     Restriction,
@@ -25,6 +26,7 @@ from sitecontroller.domain.tariff import (
     TariffElement,
 )
 from sitecontroller.domain.transaction import Transaction
+from sitecontroller.services.session_facts import marks_of
 from sitecontroller.simulation.virtual_time import VirtualLoop, virtual_clock
 from tests.support import eventually
 from tests.unit.money.test_receipt import text_of
@@ -237,3 +239,38 @@ def test_an_hour_that_comes_twice_in_a_night_is_paid_twice(run: Any, tmp_path: P
             assert row.price.total.amount == Decimal("39.00")
 
     run(play())
+
+
+def test_a_restart_forgets_neither_a_pause_nor_what_the_station_said(run: Any, tmp_path: Path):
+    """A pause stands when the controller stops, and its car sleeps; nothing of it is paid later."""
+
+    async def begun(site: TestSite) -> str:
+        async with site.charger() as charger:
+            box = Plugged(charger, car_a=16)
+            await boot16(charger)
+            await asyncio.sleep(10)
+            await box.begin()
+            sampler = asyncio.create_task(box.keep_sampling())
+            await asyncio.sleep(600)
+            await paused(site, box, 5)
+            box.over = True
+            await asyncio.gather(sampler)
+        return (await site.row()).key
+
+    def marks(site: TestSite, key: str) -> Any:
+        return site.site.store.read(lambda tx: marks_of(tx, key))
+
+    async def play() -> None:
+        clock = virtual_clock()
+        async with running_site(tmp_path, clock=clock, tariff=BY_TIME) as site:
+            await asyncio.sleep(320)
+            key = await begun(site)
+            before = await marks(site, key)
+        async with running_site(tmp_path, clock=clock, planted=True) as again:
+            after = await marks(again, key)
+            assert after[: len(before)] == before
+            said = [mark.charging_state for mark in after if mark.charging_state is not None]
+            assert said == [ChargingState.CHARGING, ChargingState.SUSPENDED_EV]
+            assert [mark.paused for mark in before if mark.paused is not None][-1]
+
+    run(play(), loop_factory=VirtualLoop)

@@ -12,6 +12,8 @@ import pytest
 from sitecontroller.api.app import build_api
 from sitecontroller.clock import SystemClock
 from sitecontroller.domain.authorization import IdTokenType, TokenRecord
+from sitecontroller.domain.commands import StartTransaction
+from sitecontroller.domain.errors import NoTariff
 from tests.wire.api.site import TOKEN, URL, assert_problem
 from tests.wire.site import TestSite, boot16, instant, running_site
 
@@ -176,3 +178,16 @@ def test_the_simple_price_stays_a_version_of_the_sites_own_tariff(scene: Any):
         assert (await client.get("/v1/tariff")).json()["version"] == 2
 
     scene(play)
+
+
+def test_without_a_tariff_nothing_is_sold_from_afar_and_the_reason_is_said(
+    run: Any, tmp_path: Path
+):
+    async def play() -> None:
+        async with running_site(tmp_path, tariff=None) as site, site.charger("CP-01") as charger:
+            await boot16(charger)
+            with pytest.raises(NoTariff, match="No tariff is valid at CP-01"):
+                await site.site.controller.execute(StartTransaction("CP-01", 1, "CARD0001"))
+            assert charger.asked_for("RemoteStartTransaction") == []
+
+    run(play())
