@@ -57,9 +57,9 @@ class ReportedReceipts:
 class ShiftReport:
     """An X report (`number` None, nothing counted) or the Z report of a shift.
 
-    `expected` = opened_with + sales + pay-ins − refunds − pay-outs, the last two given as sums above 0;
-    `difference` = counted − expected: below 0, cash is missing. `captured` and `refunded` are what
-    the payments of the shift come to, by provider, cash included.
+    `expected` = opened_with + sales + pay-ins − refunds − pay-outs, the last two given as sums
+    above 0; `difference` = counted − expected: below 0, cash is missing. `captured` and `refunded`
+    are what the payments of the shift come to, by provider, cash included.
     """
 
     shift_key: str
