@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import httpx
 import orjson
+from defusedxml import ElementTree
 
 from sitecontroller.api.app import ApiApp, build_api
 from sitecontroller.app import Site
@@ -95,6 +96,12 @@ class _Asked:
         if reply.status_code == 200 and path.endswith(".pdf"):
             if not reply.content.startswith(b"%PDF"):
                 self.faults.append(f"{path}: no PDF: {reply.text[:500]}")
+            return {}
+        if reply.status_code == 200 and path.endswith(".xml"):
+            try:
+                ElementTree.fromstring(reply.content)
+            except (ElementTree.ParseError, ValueError) as error:
+                self.faults.append(f"{path}: no XML: {error}: {reply.text[:500]}")
             return {}
         try:
             answer: dict[str, Any] = orjson.loads(reply.content)
