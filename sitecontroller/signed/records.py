@@ -111,25 +111,31 @@ def _decoded(signed: Element) -> bytes:
 def to_xml(records: list[tuple[SignedText, str]]) -> bytes:
     """The transparency software's XML of (record, public key as hex or ""), for export.
 
-    Records that are no text are given as base64; texts stand in it byte for byte.
+    Records that are no text are given as base64; texts stand in it byte for byte. In the words of
+    a station beside them, what XML can't hold is replaced.
     """
     root = Element("values")
     for record, key in records:
         value = SubElement(root, "value")
         if record.name:
             value.set("transactionId", "1")
-            value.set("context", record.name)
-        signed = SubElement(value, "signedData", format=record.format)
+            value.set("context", _words(record.name))
+        signed = SubElement(value, "signedData", format=_words(record.format))
         signed.text, encoding = _encoded(record.data)
         signed.set("encoding", encoding)
         if key:
-            SubElement(value, "publicKey", encoding="plain").text = key
+            SubElement(value, "publicKey", encoding="plain").text = _words(key)
     indent(root)
     text: bytes = tostring(root, encoding="utf-8")
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text + b"\n"
 
 
 _XML_TEXT = re.compile(r"[\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
+_NOT_XML = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _words(said: str) -> str:
+    return _NOT_XML.sub("\ufffd", said)
 
 
 def _encoded(data: bytes) -> tuple[str, str]:

@@ -87,6 +87,12 @@ def test_the_transparency_softwares_xml_gives_its_records_and_keys() -> None:
     assert read[1].format == "ALFEN"
 
 
+def test_words_of_a_station_that_xml_cannot_hold_do_not_spoil_the_export() -> None:
+    odd = SignedText(RECORD, format="\ufffe\x00A", name="\x1b<b>")
+    (read,) = read_records(to_xml([(odd, "30\x0059")]))
+    assert (read.data, read.format, read.name) == (RECORD, "\ufffd\ufffdA", "\ufffd<b>")
+
+
 @pytest.mark.parametrize("encoding", ["", "plain", "hex", "base64"])
 def test_xml_may_hold_a_record_in_any_encoding(encoding: str) -> None:
     text = {"hex": RECORD.hex(), "base64": base64.b64encode(RECORD).decode()}.get(
