@@ -9,7 +9,7 @@ from tests.plant.scenario import SLOW_S
 Run = Mapping[str, Any]
 
 USE_GOAL = 0.90
-"""Of every hour. What single runs reach is told; see docs/load-management.md for what keeps small
+"""Of every hour. What single runs reach is told; see docs/plant-runs.md for what keeps small
 sites below."""
 USE_MIN = 0.65
 """Of a run; the minimum for all stays below it."""
