@@ -311,7 +311,8 @@ class EvseControl:
         car uses several, each phase is offered what one phase might take alone.
         """
         if self._in_watts:
-            return min(self._watts_minimum_a, self.evse.current_a_max)
+            least_a = max(self._watts_minimum_a, self.need.least_a)
+            return min(least_a, self.evse.current_a_max)
         return self.need.least_a
 
     @property
